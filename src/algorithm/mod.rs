@@ -1,0 +1,140 @@
+//! How use is measured: pure steps from a limit, a state, a moment and a cost to an answer.
+//!
+//! No clock, no map, no lock, no logging in here. Each algorithm has its own file and promise;
+//! this one holds what they share and chooses among them.
+
+pub mod sliding_log;
+pub mod token_bucket;
+pub mod window;
+
+use crate::calendar::Calendar;
+use crate::limit::{Algorithm, Budget, Limit};
+use crate::time::Timestamp;
+
+use self::sliding_log::Log;
+use self::token_bucket::Bucket;
+use self::window::Count;
+
+/// What one counter remembers. Which form it has follows from its limit's algorithm, and the
+/// algorithm is part of the counter's key, so a state never meets a limit of another kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Window(Count),
+    Log(Box<Log>),
+    Bucket(Bucket),
+}
+
+/// Whether a cost has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Now,
+    /// After so many microseconds, if nobody else comes; one microsecond earlier it has none.
+    After(u64),
+    /// The cost is beyond what the limit can ever hold.
+    Never,
+}
+
+/// How a limit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub used: u64,
+    /// What is left of the capacity; for an unlimited budget the largest number there is.
+    pub remaining: u64,
+    /// Microseconds until the window ends, or for logs and buckets until nothing is used.
+    pub reset_us: u64,
+}
+
+/// The state of a counter that nobody has charged yet.
+pub fn fresh(limit: &Limit) -> State {
+    match limit.algorithm {
+        Algorithm::FixedWindow { .. } | Algorithm::Calendar(_) => State::Window(Count::default()),
+        Algorithm::SlidingLog { .. } => State::Log(Box::default()),
+        Algorithm::TokenBucket { .. } => State::Bucket(Bucket::default()),
+    }
+}
+
+/// Whether `limit` has room for `cost` at `now`.
+pub fn fit(limit: &Limit, state: &State, now: Timestamp, cost: u64) -> Fit {
+    let Budget::Requests(requests) = limit.budget else { return Fit::Now };
+    match (&limit.algorithm, state) {
+        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
+            count.at(window::fixed_end(*window_us, now)).fit(requests, now, cost)
+        }
+        (Algorithm::Calendar(calendar), State::Window(count)) => {
+            count.at(calendar_end(calendar, now)).fit(requests, now, cost)
+        }
+        (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
+            log.fit(*window_us, requests, now, cost)
+        }
+        (Algorithm::TokenBucket { window_us, burst }, State::Bucket(bucket)) => {
+            bucket.fit(rate(limit, *window_us), *burst, now, cost)
+        }
+        (_, state) => mismatch(state),
+    }
+}
+
+/// How `limit` would stand at `now` if `pending` more were charged.
+pub fn read(limit: &Limit, state: &State, now: Timestamp, pending: u64) -> Reading {
+    let (used, reset_us) = match (&limit.algorithm, state) {
+        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
+            count.at(window::fixed_end(*window_us, now)).read(now, pending)
+        }
+        (Algorithm::Calendar(calendar), State::Window(count)) => {
+            count.at(calendar_end(calendar, now)).read(now, pending)
+        }
+        (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
+            log.read(*window_us, now, pending)
+        }
+        (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
+            bucket.read(rate(limit, *window_us), now, pending)
+        }
+        (_, state) => mismatch(state),
+    };
+    let remaining = match limit.capacity() {
+        Budget::Requests(capacity) => capacity.saturating_sub(used),
+        Budget::Unlimited => u64::MAX,
+    };
+    Reading { used, remaining, reset_us }
+}
+
+/// Charges `cost` at `now`, room or no room.
+pub fn charge(limit: &Limit, state: &mut State, now: Timestamp, cost: u64) {
+    match (&limit.algorithm, state) {
+        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
+            *count = count.at(window::fixed_end(*window_us, now)).plus(cost);
+        }
+        (Algorithm::Calendar(calendar), State::Window(count)) => {
+            *count = count.at(calendar_end(calendar, now)).plus(cost);
+        }
+        (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
+            log.charge(*window_us, sliding_log::entries_max(limit.budget), now, cost);
+        }
+        (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
+            *bucket = bucket.charged(rate(limit, *window_us), now, cost);
+        }
+        (_, state) => mismatch(state),
+    }
+}
+
+/// From when on the counter holds nothing worth keeping: it then answers as a fresh one would.
+pub fn expires_at(limit: &Limit, state: &State, now: Timestamp) -> Timestamp {
+    now.plus(read(limit, state, now, 0).reset_us)
+}
+
+fn calendar_end(calendar: &Calendar, now: Timestamp) -> Timestamp {
+    calendar.window(now).end
+}
+
+/// An unlimited bucket drains faster than any clock ticks: it shows what a call uses and then
+/// forgets it, as befits a rate that nothing can exceed.
+fn rate(limit: &Limit, window_us: u64) -> token_bucket::Rate {
+    let requests = match limit.budget {
+        Budget::Requests(requests) => requests,
+        Budget::Unlimited => u64::MAX,
+    };
+    token_bucket::Rate { requests, window_us }
+}
+
+fn mismatch(state: &State) -> ! {
+    unreachable!("a counter's key names its algorithm, yet it holds {state:?}")
+}

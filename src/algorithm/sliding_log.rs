@@ -1,0 +1,154 @@
+//! The sliding log: every hit keeps its stamp for as long as it counts.
+//!
+//! Promise: at most the budget is admitted in any span of the window's length, exactly, to the
+//! clock's resolution. The price is memory for each hit, so the budget is bounded.
+
+use std::collections::VecDeque;
+
+use crate::limit::{Budget, SLIDING_LOG_REQUESTS_MAX};
+use crate::time::Timestamp;
+
+use super::Fit;
+
+/// Hits by the moment they came, oldest first. A hit counts until its stamp plus the window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    stamp: Timestamp,
+    hits: u64,
+}
+
+/// How many stamps a budget needs: one per hit that fits. Charges beyond the budget are kept
+/// too, but in no more stamps than that, since only the newest hits decide when there is room.
+pub fn entries_max(budget: Budget) -> usize {
+    let requests = match budget {
+        Budget::Requests(requests) => requests.clamp(1, SLIDING_LOG_REQUESTS_MAX),
+        Budget::Unlimited => SLIDING_LOG_REQUESTS_MAX,
+    };
+    requests as usize
+}
+
+impl Log {
+    pub fn fit(&self, window_us: u64, requests: u64, now: Timestamp, cost: u64) -> Fit {
+        if cost > requests {
+            return Fit::Never;
+        }
+        let mut used = self.used(window_us, now);
+        if used.saturating_add(cost) <= requests {
+            return Fit::Now;
+        }
+        for entry in self.live(window_us, now) {
+            used = used.saturating_sub(entry.hits);
+            if used.saturating_add(cost) <= requests {
+                return Fit::After(entry.stamp.plus(window_us).since(now));
+            }
+        }
+        // With every hit gone nothing is used, and the cost alone fits: the loop has returned.
+        Fit::Now
+    }
+
+    /// Used, and microseconds until nothing is.
+    pub fn read(&self, window_us: u64, now: Timestamp, pending: u64) -> (u64, u64) {
+        let used = self.used(window_us, now).saturating_add(pending);
+        let newest = match self.live(window_us, now).next_back() {
+            Some(entry) if pending == 0 => Some(entry.stamp),
+            Some(entry) => Some(entry.stamp.max(now)),
+            None if pending == 0 => None,
+            None => Some(now),
+        };
+        (used, newest.map_or(0, |stamp| stamp.plus(window_us).since(now)))
+    }
+
+    pub fn charge(&mut self, window_us: u64, entries_max: usize, now: Timestamp, cost: u64) {
+        while self.entries.front().is_some_and(|entry| entry.stamp.plus(window_us) <= now) {
+            self.entries.pop_front();
+        }
+        match self.entries.back_mut() {
+            // Stamps never go back, even if the clock does: a hit may count too long, never too
+            // short.
+            Some(newest) if now <= newest.stamp => newest.hits = newest.hits.saturating_add(cost),
+            _ => self.entries.push_back(Entry { stamp: now, hits: cost }),
+        }
+        while entries_max < self.entries.len() {
+            self.merge_oldest();
+        }
+    }
+
+    /// Lets the oldest hits expire with the next oldest. Called only while the newer entries
+    /// alone fill the budget, when neither of the two can decide anything.
+    fn merge_oldest(&mut self) {
+        if let (Some(oldest), Some(next)) = (self.entries.pop_front(), self.entries.front_mut()) {
+            next.hits = next.hits.saturating_add(oldest.hits);
+        }
+    }
+
+    fn used(&self, window_us: u64, now: Timestamp) -> u64 {
+        self.live(window_us, now).fold(0, |sum, entry| sum.saturating_add(entry.hits))
+    }
+
+    fn live(
+        &self,
+        window_us: u64,
+        now: Timestamp,
+    ) -> impl DoubleEndedIterator<Item = &Entry> + use<'_> {
+        let expired = self.entries.partition_point(|entry| entry.stamp.plus(window_us) <= now);
+        self.entries.range(expired..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW_US: u64 = 100;
+
+    fn at(us: u64) -> Timestamp {
+        Timestamp::from_micros(1000 + us)
+    }
+
+    fn log(hits: &[(u64, u64)]) -> Log {
+        let mut log = Log::default();
+        for &(us, cost) in hits {
+            log.charge(WINDOW_US, 10, at(us), cost);
+        }
+        log
+    }
+
+    #[test]
+    fn a_hit_counts_for_exactly_one_window() {
+        let log = log(&[(0, 3)]);
+        assert_eq!(log.fit(WINDOW_US, 3, at(0), 1), Fit::After(100));
+        assert_eq!(log.fit(WINDOW_US, 3, at(99), 1), Fit::After(1));
+        assert_eq!(log.fit(WINDOW_US, 3, at(100), 1), Fit::Now);
+    }
+
+    #[test]
+    fn the_wait_is_for_as_many_hits_as_the_cost_needs() {
+        let log = log(&[(0, 1), (10, 1), (20, 1)]);
+        assert_eq!(log.fit(WINDOW_US, 3, at(30), 2), Fit::After(80));
+        assert_eq!(log.fit(WINDOW_US, 3, at(30), 4), Fit::Never);
+    }
+
+    #[test]
+    fn charges_beyond_the_budget_keep_no_more_stamps_than_it() {
+        let mut log = Log::default();
+        for us in 0..50 {
+            log.charge(WINDOW_US, 10, at(us), 1);
+        }
+        assert_eq!(log.entries.len(), 10);
+        assert_eq!(log.read(WINDOW_US, at(50), 0), (50, 99));
+        // The tenth newest hit came at 40: room for one comes when it leaves.
+        assert_eq!(log.fit(WINDOW_US, 10, at(50), 1), Fit::After(90));
+    }
+
+    #[test]
+    fn a_clock_set_back_never_shortens_what_counts() {
+        let mut log = log(&[(50, 1)]);
+        log.charge(WINDOW_US, 10, at(0), 1);
+        assert_eq!(log.fit(WINDOW_US, 2, at(0), 1), Fit::After(150));
+    }
+}

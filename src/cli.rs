@@ -1,0 +1,4 @@
+//! The commands, a file each. They say what they did and what went wrong; only `main` exits.
+
+pub mod check;
+pub mod serve;

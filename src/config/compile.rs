@@ -1,0 +1,114 @@
+//! From the mirror of a file to compiled rules, with every finding on the way.
+//!
+//! Finds what the words mean and whether they fit together. Never stops at an error: what cannot
+//! be compiled is left out, and the caller uses the result only if nothing was found.
+
+mod limit;
+mod rule;
+
+use std::collections::HashMap;
+
+use jiff::tz::TimeZone;
+
+use crate::key::HashKey;
+use crate::rules::Domain;
+
+use super::decode::{At, Pairs};
+use super::document::{Document, Plan};
+use super::problem::{Problem, Span};
+
+pub use self::limit::PlanLimit;
+
+/// Names go into metrics, headers and messages unescaped, so they are kept plain.
+const NAME_CHARS_MAX: usize = 64;
+const NAME_REMEDY: &str = "use letters, digits, `-` and `_`, at most 64 of them";
+
+/// What all parts of one file are compiled with.
+pub struct Compiler<'d> {
+    key: HashKey,
+    zone: TimeZone,
+    pub domain: &'d str,
+    plans: &'d [(At<String>, Plan)],
+    pub findings: Vec<Problem>,
+}
+
+/// Compiles one file.
+pub fn compile(key: HashKey, document: &Document) -> (Domain, Vec<Problem>) {
+    let plans = document.plans.as_ref().map_or(&[][..], |Pairs(plans)| plans);
+    let mut compiler = Compiler {
+        key,
+        zone: TimeZone::UTC,
+        domain: &document.domain.value,
+        plans,
+        findings: Vec::new(),
+    };
+    compiler.head(document);
+    compiler.plans();
+    let rules = compiler.rules(document);
+    let domain = Domain::new(&key, &document.domain.value, document.overrides, rules);
+    (domain, compiler.findings)
+}
+
+impl<'d> Compiler<'d> {
+    pub fn error(&mut self, span: Span, what: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.push(Problem::error(span, what, remedy));
+    }
+
+    pub fn warning(&mut self, span: Span, what: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.push(Problem::warning(span, what, remedy));
+    }
+
+    fn head(&mut self, document: &Document) {
+        if document.domain.value.is_empty() {
+            let remedy = "write the domain that the proxy's configuration names";
+            self.error(document.domain.span, "the domain is empty", remedy);
+        }
+        let Some(zone) = &document.time_zone else { return };
+        match TimeZone::get(&zone.value) {
+            Ok(found) => self.zone = found,
+            Err(_) => {
+                let what = format!("`{}` is not a known time zone", zone.value);
+                self.error(zone.span, what, "use an IANA name, such as UTC or Europe/Berlin");
+            }
+        }
+    }
+
+    /// Checks the plans by themselves; each rule compiles the limits for its own counters.
+    fn plans(&mut self) {
+        let mut known: HashMap<String, (PlanLimit, &str)> = HashMap::new();
+        for (name, plan) in self.plans {
+            if name.value.is_empty() || name.value == rule::REFUSE {
+                let what = format!("a plan cannot be called `{}`", name.value);
+                self.error(name.span, what, "choose another name");
+            }
+            for (limit, span) in self.plan_limits("", plan) {
+                let Some((other, owner)) = known.get(&limit.name) else {
+                    known.insert(limit.name.clone(), (limit, &name.value));
+                    continue;
+                };
+                if other.measured != limit.measured {
+                    let what = format!(
+                        "limit `{}` measures otherwise than in plan `{owner}`, yet a key that \
+                         changes plans keeps one counter",
+                        limit.name
+                    );
+                    let remedy = "give both one window and algorithm, or two names";
+                    self.error(span, what, remedy);
+                }
+            }
+        }
+    }
+
+    pub fn plan_named(&self, name: &str) -> bool {
+        self.plans.iter().any(|(plan, _)| plan.value == name)
+    }
+
+    /// Checks a name of a rule or a limit.
+    fn name(&mut self, name: &At<String>) {
+        let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+        let text = &name.value;
+        if text.is_empty() || NAME_CHARS_MAX < text.len() || !text.chars().all(plain) {
+            self.error(name.span, format!("`{text}` is not a name"), NAME_REMEDY);
+        }
+    }
+}

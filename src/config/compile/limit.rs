@@ -1,0 +1,249 @@
+//! Limits: budgets, windows, and which of them go together.
+
+use std::collections::HashSet;
+
+use crate::calendar::{Calendar, Period};
+use crate::config::decode::{At, nearest, parse_whole_number};
+use crate::config::document::{self, Plan, Word};
+use crate::config::per::{self, PER_REMEDY};
+use crate::config::problem::Span;
+use crate::limit::{
+    Algorithm, Budget, Charge, Limit, OnExceed, Per, SLIDING_LOG_REQUESTS_MAX, Unit, WINDOW_S_MAX,
+};
+use crate::rules::limit_tag;
+use crate::time::SECOND_US;
+
+use super::Compiler;
+
+const ALGORITHMS: [&str; 6] =
+    ["fixed_window", "calendar", "sliding_log", "token_bucket", "sliding_window", "concurrency"];
+
+/// A compiled limit, with what decides whether two of them can share counters.
+pub struct PlanLimit {
+    pub name: String,
+    pub measured: String,
+    pub limit: Limit,
+}
+
+type Limits = Vec<(PlanLimit, Span)>;
+
+/// A reason why a limit cannot be: where, what, and what to do.
+type Refusal = (Span, String, String);
+
+impl<'d> Compiler<'d> {
+    pub fn plan_limits(&mut self, rule: &str, plan: &'d Plan) -> Limits {
+        self.limit_list(rule, &plan.limits)
+    }
+
+    pub fn limit_list(&mut self, rule: &str, list: &At<Vec<At<document::Limit>>>) -> Limits {
+        if list.value.is_empty() {
+            let remedy = "add a limit; `requests: unlimited` counts and never refuses";
+            self.error(list.span, "this list of limits is empty", remedy);
+        }
+        let mut names = HashSet::new();
+        let mut limits = Limits::new();
+        for At { span, value } in &list.value {
+            let Some(limit) = self.limit(rule, value) else { continue };
+            if !names.insert(limit.name.clone()) {
+                let what = format!("two limits here are called `{}`", limit.name);
+                self.error(*span, what, "give one of them a `name:` of its own");
+            }
+            limits.push((limit, *span));
+        }
+        limits
+    }
+
+    fn limit(&mut self, rule: &str, limit: &document::Limit) -> Option<PlanLimit> {
+        if let Some(name) = &limit.name {
+            self.name(name);
+        }
+        let budget = self.budget(&limit.requests);
+        let per = self.per(&limit.per);
+        let on_exceed = self.on_exceed(limit.on_exceed.as_ref());
+        let charge = self.charge(limit.charge.as_ref());
+        let (budget, per) = (budget?, per?);
+        let algorithm = match self.algorithm(limit, budget, per) {
+            Ok(algorithm) => algorithm,
+            Err((span, what, remedy)) => {
+                self.error(span, what, remedy);
+                return None;
+            }
+        };
+        let name = match &limit.name {
+            Some(name) => name.value.clone(),
+            None => limit.per.value.trim().replace(' ', "-"),
+        };
+        let tag = limit_tag(&self.key, &name, &algorithm);
+        let label = format!("{rule}.{name}").into();
+        let measured = algorithm.to_string();
+        let limit = Limit { label, budget, per, algorithm, on_exceed, charge, tag };
+        Some(PlanLimit { name, measured, limit })
+    }
+
+    fn budget(&mut self, requests: &At<String>) -> Option<Budget> {
+        if requests.value == "unlimited" {
+            return Some(Budget::Unlimited);
+        }
+        let budget = parse_whole_number(&requests.value).map(Budget::Requests);
+        if budget.is_none() {
+            let what = format!("`{}` is not a number of requests", requests.value);
+            self.error(requests.span, what, "write digits, such as 25_000_000, or `unlimited`");
+        }
+        budget
+    }
+
+    fn per(&mut self, per: &At<String>) -> Option<Per> {
+        match per::parse(&per.value) {
+            Ok(parsed) if parsed.window_s() <= WINDOW_S_MAX => Some(parsed),
+            Ok(_) => {
+                let what = format!("`{}` is longer than any window may be", per.value);
+                self.error(per.span, what, "choose a window of at most ten years");
+                None
+            }
+            Err(what) => {
+                self.error(per.span, what, PER_REMEDY);
+                None
+            }
+        }
+    }
+
+    fn on_exceed(&mut self, word: Option<&At<Word>>) -> OnExceed {
+        const KNOWN: [&str; 3] = ["deny", "allow", "shadow"];
+        let Some(At { span, value }) = word else { return OnExceed::Deny };
+        match value {
+            Word::Plain(word) => match word.as_str() {
+                "deny" => return OnExceed::Deny,
+                "allow" => return OnExceed::Allow,
+                "shadow" => return OnExceed::Shadow,
+                other => self.unknown_word(*span, other, "on_exceed", &KNOWN),
+            },
+            Word::Map(kind) if kind == "queue" => {
+                let what = "`queue` is part of the rules language, but not built yet";
+                self.error(*span, what, "use deny, allow or shadow");
+            }
+            Word::Map(kind) => self.unknown_word(*span, kind, "on_exceed", &KNOWN),
+        }
+        OnExceed::Deny
+    }
+
+    fn charge(&mut self, word: Option<&At<String>>) -> Charge {
+        let Some(At { span, value }) = word else { return Charge::Admitted };
+        match value.as_str() {
+            "admitted" => Charge::Admitted,
+            "always" => Charge::Always,
+            other => {
+                self.unknown_word(*span, other, "charge", &["admitted", "always"]);
+                Charge::Admitted
+            }
+        }
+    }
+
+    fn unknown_word(&mut self, span: Span, word: &str, key: &str, known: &[&str]) {
+        let remedy = match nearest(word, known) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("write one of: {}", known.join(", ")),
+        };
+        self.error(span, format!("`{word}` is no value of `{key}`"), remedy);
+    }
+
+    fn algorithm(
+        &self,
+        limit: &document::Limit,
+        budget: Budget,
+        per: Per,
+    ) -> Result<Algorithm, Refusal> {
+        let word = limit.algorithm.as_ref();
+        let calendar_only = matches!(per.unit, Unit::Month | Unit::Year);
+        let implied = match (&limit.burst, calendar_only) {
+            (Some(_), _) => "token_bucket",
+            (None, true) => "calendar",
+            (None, false) => "fixed_window",
+        };
+        let name = word.map_or(implied, |word| word.value.as_str());
+        let span = word.map_or(limit.per.span, |word| word.span);
+        if let Some(burst) = &limit.burst
+            && name != "token_bucket"
+        {
+            let remedy = "take `burst` out, or use `algorithm: token_bucket`";
+            return Err((burst.span, format!("`{name}` has no burst"), remedy.into()));
+        }
+        if calendar_only && name != "calendar" && ALGORITHMS.contains(&name) {
+            let what = format!("months and years differ in length, so `{name}` cannot hold them");
+            let remedy = "use `algorithm: calendar`, or a window such as `30 days`";
+            return Err((span, what, remedy.into()));
+        }
+        let window_us = per.window_s() * SECOND_US;
+        match name {
+            "fixed_window" => Ok(Algorithm::FixedWindow { window_us }),
+            "calendar" => self.calendar(limit.per.span, per),
+            "sliding_log" => sliding_log(limit.requests.span, budget, window_us),
+            "token_bucket" => token_bucket(limit, budget, window_us),
+            "sliding_window" | "concurrency" => {
+                let what = format!("`{name}` is part of the rules language, but not built yet");
+                let remedy = "use fixed_window, calendar, sliding_log or token_bucket";
+                Err((span, what, remedy.into()))
+            }
+            other => {
+                let remedy = match nearest(other, &ALGORITHMS) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("write one of: {}", ALGORITHMS[..4].join(", ")),
+                };
+                Err((span, format!("`{other}` is not an algorithm"), remedy))
+            }
+        }
+    }
+
+    fn calendar(&self, span: Span, per: Per) -> Result<Algorithm, Refusal> {
+        let period = match (per.count, per.unit) {
+            (1, Unit::Hour) => Period::Hour,
+            (1, Unit::Day) => Period::Day,
+            (1, Unit::Week) => Period::Week,
+            (1, Unit::Month) => Period::Month,
+            (1, Unit::Year) => Period::Year,
+            (count, unit) => {
+                let what = format!("the calendar has no window of {count} {}", per::name(unit));
+                let remedy = "use one hour, day, week, month or year; or another algorithm";
+                return Err((span, what, remedy.into()));
+            }
+        };
+        Ok(Algorithm::Calendar(Calendar::new(period, self.zone.clone())))
+    }
+}
+
+fn sliding_log(span: Span, budget: Budget, window_us: u64) -> Result<Algorithm, Refusal> {
+    match budget {
+        Budget::Requests(requests) if SLIDING_LOG_REQUESTS_MAX < requests => {
+            let what = format!(
+                "a sliding log keeps a stamp for each hit, {SLIDING_LOG_REQUESTS_MAX} at most"
+            );
+            Err((span, what, "use token_bucket or fixed_window for a budget this large".into()))
+        }
+        _ => Ok(Algorithm::SlidingLog { window_us }),
+    }
+}
+
+fn token_bucket(
+    limit: &document::Limit,
+    budget: Budget,
+    window_us: u64,
+) -> Result<Algorithm, Refusal> {
+    let burst = match (&limit.burst, budget) {
+        (Some(At { span, value: 0 }), _) => {
+            let remedy = "write a burst of at least 1, or `requests: 0` without a burst to block";
+            return Err((
+                *span,
+                "a bucket of burst 0 never lets a call pass".into(),
+                remedy.into(),
+            ));
+        }
+        (_, Budget::Requests(0)) => {
+            let remedy = "write `requests: 0` without a burst to block everything";
+            let what = "a bucket of 0 requests never fills again".into();
+            return Err((limit.requests.span, what, remedy.into()));
+        }
+        (Some(burst), _) => burst.value,
+        (None, Budget::Requests(requests)) => requests,
+        (None, Budget::Unlimited) => u64::MAX,
+    };
+    Ok(Algorithm::TokenBucket { window_us, burst })
+}

@@ -1,0 +1,86 @@
+//! Why a value could not be read, and where.
+
+use std::fmt;
+
+use serde::de;
+
+use crate::config::problem::{Problem, Span};
+use crate::config::tree::{Key, Node, NodeId};
+
+/// Why a value could not be read.
+#[derive(Debug, Default)]
+pub struct Failure {
+    what: String,
+    remedy: String,
+    /// The value that failed: the innermost one, once known.
+    at: Option<(NodeId, Span)>,
+    /// The failure follows from one that is reported already.
+    pub reported: bool,
+    pub missing: Option<&'static str>,
+    not_yet: bool,
+}
+
+impl Failure {
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure { what: what.into(), remedy: remedy.into(), ..Failure::default() }
+    }
+
+    pub fn not_yet() -> Failure {
+        Failure { not_yet: true, ..Failure::default() }
+    }
+
+    pub fn at(mut self, node: &Node) -> Failure {
+        self.at.get_or_insert((node.id, node.span));
+        self
+    }
+
+    /// What is not built is named by its key, which also is where the error points.
+    pub fn under(mut self, key: &Key) -> Failure {
+        if std::mem::take(&mut self.not_yet) {
+            self.what = format!("`{}` is part of the rules language, but not built yet", key.text);
+            self.remedy = format!("take `{}` out; nothing here is ever silently ignored", key.text);
+            self.at = self.at.map(|(id, _)| (id, key.span));
+        }
+        self
+    }
+
+    pub fn settle(self, root: &Node) -> (NodeId, Option<Problem>) {
+        let (id, span) = self.at.unwrap_or((root.id, root.span));
+        let problem = Problem::error(span, self.what, self.remedy);
+        (id, (!self.reported).then_some(problem))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl de::Error for Failure {
+    fn custom<T: fmt::Display>(message: T) -> Failure {
+        Failure::new(message.to_string(), "")
+    }
+
+    fn missing_field(field: &'static str) -> Failure {
+        let what = format!("`{field}` is missing");
+        Failure { missing: Some(field), ..Failure::new(what, format!("add `{field}: …` here")) }
+    }
+
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Failure {
+        Failure::new(format!("expected {expected}, found {}", describe(found)), "")
+    }
+}
+
+/// serde's words for what was found, in YAML's terms.
+fn describe(found: de::Unexpected<'_>) -> String {
+    match found {
+        de::Unexpected::Map => "a map".into(),
+        de::Unexpected::Seq => "a list".into(),
+        de::Unexpected::Unit => "nothing".into(),
+        de::Unexpected::Str(text) => format!("`{text}`"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,65 @@
+//! The language of windows: `minute`, `90s`, `5 minutes`.
+
+use crate::limit::{Per, Unit};
+
+/// Names of units, the first of each being its name in messages.
+const UNITS: [(Unit, &[&str]); 7] = [
+    (Unit::Second, &["second", "seconds", "sec", "s"]),
+    (Unit::Minute, &["minute", "minutes", "min", "m"]),
+    (Unit::Hour, &["hour", "hours", "h"]),
+    (Unit::Day, &["day", "days", "d"]),
+    (Unit::Week, &["week", "weeks", "w"]),
+    (Unit::Month, &["month", "months"]),
+    (Unit::Year, &["year", "years"]),
+];
+
+pub const PER_REMEDY: &str =
+    "write a unit, or a whole number and a unit: minute, 90s, 5 minutes, hour, day, month";
+
+/// Reads a window as people write it. The error says what is wrong.
+pub fn parse(text: &str) -> Result<Per, String> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, word) = text.split_at(digits);
+    let word = word.trim().to_lowercase();
+    let known = UNITS.iter().find(|(_, names)| names.contains(&word.as_str()));
+    let Some(&(unit, _)) = known else {
+        return Err(format!("`{text}` is not a span of time"));
+    };
+    let count = if number.is_empty() { Ok(1) } else { number.parse() };
+    match count {
+        Ok(0) => Err(format!("`{text}` is no time at all")),
+        Ok(count) => Ok(Per { count, unit }),
+        Err(_) => Err(format!("`{text}` is longer than any window")),
+    }
+}
+
+pub fn name(unit: Unit) -> &'static str {
+    UNITS.iter().find(|(known, _)| *known == unit).map_or("", |(_, names)| names[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_write_windows_in_many_ways() {
+        for (text, count, unit) in [
+            ("minute", 1, Unit::Minute),
+            ("90s", 90, Unit::Second),
+            ("90 s", 90, Unit::Second),
+            ("5 minutes", 5, Unit::Minute),
+            ("1 Hour", 1, Unit::Hour),
+            ("month", 1, Unit::Month),
+        ] {
+            assert_eq!(parse(text), Ok(Per { count, unit }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_window_is_an_error() {
+        for text in ["", "60", "0s", "-1s", "1.5h", "fortnight", "99999999999s"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

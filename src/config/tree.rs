@@ -1,0 +1,248 @@
+//! YAML as a tree that remembers where each of its nodes stood.
+//!
+//! Scalars stay text: what a `404` or a `yes` is, only the place that reads it can tell. Anchors,
+//! aliases and merge keys are resolved here.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, StrInput};
+
+use super::problem::{Problem, Span};
+
+/// Aliases can multiply a small file into a huge tree. Ten thousand rules are some half a million
+/// nodes; ten times that is no rules file any more.
+const NODES_MAX: usize = 5_000_000;
+
+/// A node's name within its tree. An alias's copy bears the name of the original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(usize);
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub id: NodeId,
+    pub span: Span,
+    pub value: Value,
+}
+
+#[derive(Clone, Debug)]
+pub enum Value {
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Vec<Pair>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Scalar {
+    pub text: String,
+    /// Written without quotes, so that it may be more than text.
+    pub plain: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub key: Key,
+    pub value: Node,
+}
+
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub text: String,
+    pub span: Span,
+}
+
+impl Scalar {
+    /// YAML's ways to write nothing.
+    pub fn is_null(&self) -> bool {
+        self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+    }
+}
+
+/// Reads one document. Returns what could be read and every problem met on the way; a syntax
+/// error leaves nothing to read.
+pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
+    let options = granit_parser::options! { emit_comments: false };
+    let mut builder = Builder {
+        parser: Parser::new_from_str_with_options(text, options),
+        anchors: HashMap::new(),
+        nodes: 0,
+        problems: Vec::new(),
+    };
+    let root = match builder.document() {
+        Ok(root) => root,
+        Err(problem) => {
+            builder.problems.push(*problem);
+            None
+        }
+    };
+    (root, builder.problems)
+}
+
+type Step<T> = Result<T, Box<Problem>>;
+
+struct Builder<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    /// Anchored nodes, with how many nodes each of them is.
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+    problems: Vec<Problem>,
+}
+
+impl<'t> Builder<'t> {
+    fn document(&mut self) -> Step<Option<Node>> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(root),
+                Event::DocumentStart(..) if root.is_some() => {
+                    let remedy = "put each domain into a file of its own";
+                    let what = "a second document in one file would not be read";
+                    self.problems.push(Problem::error(span, what, remedy));
+                    return Ok(root);
+                }
+                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
+                event => root = Some(self.node(event, span)?),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Step<(Event<'t>, Span)> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                let range = span.byte_range().unwrap_or_default();
+                Ok((event, Span { start: range.start, end: range.end }))
+            }
+            Some(Err(error)) => {
+                let start = error.marker().byte_offset().unwrap_or_default();
+                let span = Span { start, end: start + 1 };
+                let what = format!("this is not YAML: {}", error.info());
+                Err(Box::new(Problem::error(span, what, "check indentation and quotes here")))
+            }
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span) -> Step<Node> {
+        let before = self.nodes;
+        let id = NodeId(before);
+        self.count(1, span)?;
+        let (value, end, anchor) = match event {
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                (Value::Scalar(Scalar { text: text.into_owned(), plain }), span.end, anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                let (items, end) = self.list()?;
+                (Value::List(items), end, anchor)
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let (pairs, end) = self.map()?;
+                (Value::Map(pairs), end, anchor)
+            }
+            other => {
+                let what = format!("unexpected {other:?}");
+                return Err(Box::new(Problem::error(span, what, "check the syntax here")));
+            }
+        };
+        let node = Node { id, span: Span { start: span.start, end }, value };
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), self.nodes - before));
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Step<Node> {
+        match self.anchors.get(&anchor).cloned() {
+            Some((node, nodes)) => {
+                self.count(nodes, span)?;
+                Ok(node)
+            }
+            // An anchor still open here contains its own alias.
+            None => {
+                let what = "this alias stands for something that contains it";
+                Err(Box::new(Problem::error(span, what, "write the value out")))
+            }
+        }
+    }
+
+    fn count(&mut self, nodes: usize, span: Span) -> Step<()> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes <= NODES_MAX {
+            return Ok(());
+        }
+        let what = format!("the file grows beyond {NODES_MAX} values");
+        Err(Box::new(Problem::error(span, what, "use fewer aliases, or split the file")))
+    }
+
+    fn list(&mut self) -> Step<(Vec<Node>, usize)> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, closing) => {
+                    let end = end_of(items.last(), closing);
+                    return Ok((items, end));
+                }
+                (event, span) => items.push(self.node(event, span)?),
+            }
+        }
+    }
+
+    fn map(&mut self) -> Step<(Vec<Pair>, usize)> {
+        let mut pairs: Vec<Pair> = Vec::new();
+        let mut merged = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if let Event::MappingEnd = event {
+                let end = end_of(pairs.last().map(|pair| &pair.value), span);
+                merge(&mut pairs, merged);
+                return Ok((pairs, end));
+            }
+            let key = self.node(event, span)?;
+            let (event, value_span) = self.next()?;
+            let value = self.node(event, value_span)?;
+            match key.value {
+                Value::Scalar(key) if key.plain && key.text == "<<" => merged.push(value),
+                Value::Scalar(key) => self.pair(&mut pairs, Key { text: key.text, span }, value),
+                Value::List(_) | Value::Map(_) => {
+                    let what = "a key must be text, not a list or a map";
+                    self.problems.push(Problem::error(key.span, what, "write `key: value`"));
+                }
+            }
+        }
+    }
+
+    fn pair(&mut self, pairs: &mut Vec<Pair>, key: Key, value: Node) {
+        if pairs.iter().any(|pair| pair.key.text == key.text) {
+            let what = format!("`{}` stands here twice", key.text);
+            self.problems.push(Problem::error(key.span, what, "keep one of the two"));
+        } else {
+            pairs.push(Pair { key, value });
+        }
+    }
+}
+
+/// Where a collection ends: a block has no closing bracket, so its last item says it.
+fn end_of(last: Option<&Node>, closing: Span) -> usize {
+    match last {
+        Some(node) if closing.start == closing.end => node.span.end,
+        _ => closing.end,
+    }
+}
+
+/// Adds what merge keys bring, where the map does not say it itself.
+fn merge(pairs: &mut Vec<Pair>, merged: Vec<Node>) {
+    for node in merged {
+        match node.value {
+            Value::List(nodes) => merge(pairs, nodes),
+            Value::Map(brought) => {
+                for pair in brought {
+                    if pairs.iter().all(|own| own.key.text != pair.key.text) {
+                        pairs.push(pair);
+                    }
+                }
+            }
+            Value::Scalar(_) => {}
+        }
+    }
+}

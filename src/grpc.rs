@@ -1,0 +1,83 @@
+//! The rim: gRPC services over the gate.
+//!
+//! The only place with wire types and status codes. Nothing here decides.
+
+mod from_proto;
+mod health;
+mod ratelimit;
+mod to_proto;
+
+pub use self::health::Health;
+
+use std::sync::Arc;
+
+use tonic::service::Routes;
+
+use crate::gate::Gate;
+
+use self::proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
+use self::ratelimit::RateLimit;
+
+/// Generated from `proto/`. Public so that tests and tools can call a server.
+pub mod proto {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated code")]
+
+    pub mod envoy {
+        pub mod config {
+            pub mod core {
+                pub mod v3 {
+                    tonic::include_proto!("envoy.config.core.v3");
+                }
+            }
+        }
+        pub mod extensions {
+            pub mod common {
+                pub mod ratelimit {
+                    pub mod v3 {
+                        tonic::include_proto!("envoy.extensions.common.ratelimit.v3");
+                    }
+                }
+            }
+        }
+        pub mod service {
+            pub mod ratelimit {
+                pub mod v3 {
+                    tonic::include_proto!("envoy.service.ratelimit.v3");
+                }
+            }
+        }
+        pub mod r#type {
+            pub mod v3 {
+                tonic::include_proto!("envoy.r#type.v3");
+            }
+        }
+    }
+}
+
+/// What reflection serves: the files in `proto/` as compiled.
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The full name of the service that Envoy calls; also a name that health answers to.
+pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
+
+/// The largest request that is read. Envoy forwards at most 60 KiB of headers, and a request
+/// repeats them in a few descriptors; whoever sends more than this is no proxy.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+
+/// All services of the data side.
+pub fn routes(gate: Arc<Gate>, health: &Health) -> Routes {
+    let service = RateLimitServiceServer::new(RateLimit::new(gate))
+        .max_decoding_message_size(REQUEST_BYTES_MAX);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let v1 = reflection().build_v1().expect("the compiled descriptors are sound");
+    let v1alpha = reflection().build_v1alpha().expect("the compiled descriptors are sound");
+    Routes::new(service)
+        .add_service(health.service())
+        .add_service(v1)
+        .add_service(v1alpha)
+        .prepare()
+}

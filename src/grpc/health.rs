@@ -1,0 +1,50 @@
+//! Health over gRPC: whether this server wants calls.
+
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use super::SERVICE;
+
+/// The names that probes use: the whole server, the service's full name, and the short one that
+/// envoyproxy/ratelimit answers to.
+const NAMES: [&str; 3] = ["", SERVICE, "ratelimit"];
+
+/// The status of all names, changed together.
+#[derive(Clone, Debug)]
+pub struct Health(HealthReporter);
+
+impl Health {
+    /// Not serving, until told otherwise.
+    pub async fn starting() -> Health {
+        let health = Health(HealthReporter::new());
+        health.set(ServingStatus::NotServing).await;
+        health
+    }
+
+    pub async fn serving(&self) {
+        self.set(ServingStatus::Serving).await;
+    }
+
+    pub async fn not_serving(&self) {
+        self.set(ServingStatus::NotServing).await;
+    }
+
+    /// Ends every open `Watch` after it has seen the latest status: an endless stream would keep
+    /// its connection from draining.
+    pub async fn end_watches(&mut self) {
+        for name in NAMES {
+            self.0.clear_service_status(name).await;
+        }
+    }
+
+    pub(super) fn service(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.0.clone()))
+    }
+
+    async fn set(&self, status: ServingStatus) {
+        for name in NAMES {
+            self.0.set_service_status(name, status).await;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Who is being counted: identities and the keys of their counters.
+//!
+//! An identity is the keyed 128-bit fingerprint of a domain, a counter name and the values it
+//! counts by. Each part goes in with its length ahead of it, so that no two different lists of
+//! parts can spell the same bytes.
+
+use std::hash::Hasher;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// The secret under which fingerprints are made. Clients choose the values that are hashed, so
+/// without one they could aim for collisions.
+#[derive(Clone, Copy)]
+pub struct HashKey([u8; 16]);
+
+/// Bits of a counter's key that its limit may not change, so that all windows of one identity
+/// lie in one shard and are decided under one lock. The sharded map takes its shard from the 12
+/// bits below the topmost 7 of the table hash.
+pub const SHARD_BITS_MASK: u128 = (!(u64::MAX >> 19)) as u128;
+
+/// An identity whose first parts are already hashed: compiled once per rule.
+#[derive(Clone, Debug)]
+pub struct Prefix(SipHasher13);
+
+/// One domain, one counter name, one list of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(u128);
+
+/// The fingerprint of a limit's name and window, folded into an identity to name one counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitTag(u128);
+
+/// The key of one counter: an identity and one of its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CounterKey(u128);
+
+impl HashKey {
+    pub const fn from_bytes(bytes: [u8; 16]) -> HashKey {
+        HashKey(bytes)
+    }
+
+    /// A key that nobody can guess, drawn from the seeds that the standard library takes from
+    /// the operating system.
+    pub fn random() -> HashKey {
+        use std::hash::{BuildHasher, RandomState};
+        let half = || RandomState::new().hash_one(0u8).to_le_bytes();
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&half());
+        bytes[8..].copy_from_slice(&half());
+        HashKey(bytes)
+    }
+
+    /// The start of every identity made of these parts and whatever values follow.
+    pub fn prefix(&self, parts: &[&str]) -> Prefix {
+        let mut prefix = Prefix(SipHasher13::new_with_key(&self.0));
+        for part in parts {
+            prefix.push(part);
+        }
+        prefix
+    }
+
+    /// The tag of a limit that these parts set apart within a counter.
+    pub fn tag(&self, parts: &[&str]) -> LimitTag {
+        LimitTag(self.prefix(parts).0.finish128().as_u128() & !SHARD_BITS_MASK)
+    }
+}
+
+impl Prefix {
+    pub fn push(&mut self, part: &str) {
+        self.0.write(&(part.len() as u64).to_le_bytes());
+        self.0.write(part.as_bytes());
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity(self.0.finish128().as_u128())
+    }
+}
+
+impl Identity {
+    pub fn counter(self, tag: LimitTag) -> CounterKey {
+        CounterKey(self.0 ^ tag.0)
+    }
+}
+
+impl CounterKey {
+    /// Bits for a hash table. The fingerprint is uniform already and hashing it again would
+    /// only cost time.
+    pub fn table_hash(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: HashKey = HashKey::from_bytes([7; 16]);
+
+    fn identity(parts: &[&str]) -> Identity {
+        KEY.prefix(parts).identity()
+    }
+
+    #[test]
+    fn parts_cannot_run_into_one_another() {
+        // Joined with a separator these two would be one counter, as they are in servers that
+        // glue keys and values together with an underscore.
+        assert_ne!(identity(&["a", "b_c"]), identity(&["a_b", "c"]));
+        assert_ne!(identity(&["ab", ""]), identity(&["a", "b"]));
+        assert_ne!(identity(&["a"]), identity(&["a", ""]));
+    }
+
+    #[test]
+    fn identities_depend_on_the_secret() {
+        let other = HashKey::from_bytes([8; 16]);
+        assert_ne!(identity(&["a"]), other.prefix(&["a"]).identity());
+    }
+
+    #[test]
+    fn all_limits_of_an_identity_share_their_shard_bits() {
+        let id = identity(&["shop", "per-key", "k1"]);
+        let (minute, month) = (id.counter(KEY.tag(&["minute"])), id.counter(KEY.tag(&["month"])));
+        assert_ne!(minute, month);
+        assert_eq!(minute.0 & SHARD_BITS_MASK, month.0 & SHARD_BITS_MASK);
+    }
+
+    #[test]
+    fn the_secret_is_not_printed() {
+        assert_eq!(format!("{:?}", HashKey::from_bytes([255; 16])), "HashKey(secret)");
+    }
+}

@@ -1,0 +1,31 @@
+//! tollgate decides, over gRPC, whether a request may pass.
+//!
+//! This is the table of contents, in reading order: from the values at the bottom to the rim.
+//! Calls run one way, `grpc` → `limiter` (→ `rules`, a lookup) → `store` → `algorithm`, and plain
+//! values come back. ARCHITECTURE.md has the map and what is deliberately absent where.
+
+// Values: moments, windows of the calendar, limits, identities, questions.
+pub mod calendar;
+pub mod key;
+pub mod limit;
+pub mod query;
+pub mod time;
+
+// The core: how use is measured, where it is kept, what applies, what the answer is.
+pub mod algorithm;
+pub mod limiter;
+pub mod rules;
+pub mod store;
+
+// From files to rules.
+pub mod config;
+
+// One server: what it decides with, the services over it, the sockets under them.
+pub mod gate;
+pub mod grpc;
+pub mod server;
+pub mod transport;
+
+// The program: flags and commands.
+pub mod cli;
+pub mod settings;

@@ -1,0 +1,142 @@
+//! A limit as a value: a budget, the window it is for, and what happens beyond it.
+//!
+//! Compiled from the rules and immutable. Knows neither the file it came from nor the state that
+//! it is held against.
+
+use std::fmt;
+
+use crate::calendar::Calendar;
+use crate::key::LimitTag;
+
+/// A sliding log keeps a stamp for each hit, so its budget is bounded: ten thousand stamps are
+/// 160 kB for one key, and a scan of them is still microseconds.
+pub const SLIDING_LOG_REQUESTS_MAX: u64 = 10_000;
+
+/// No window is longer than ten years. Longer ones are typing errors, and the bound keeps every
+/// product of a budget and a window within the arithmetic's 128 bits.
+pub const WINDOW_S_MAX: u64 = 10 * Unit::Year.seconds();
+
+/// How much may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// So many requests; 0 blocks everything.
+    Requests(u64),
+    /// Counted, never refused.
+    Unlimited,
+}
+
+/// How use is measured over time. All spans are in microseconds.
+#[derive(Debug)]
+pub enum Algorithm {
+    /// Windows that follow one another from the Unix epoch on.
+    FixedWindow { window_us: u64 },
+    /// Windows of the calendar.
+    Calendar(Calendar),
+    /// Every span of this length, exactly.
+    SlidingLog { window_us: u64 },
+    /// A bucket that holds `burst` and gives the budget back evenly over the window.
+    TokenBucket { window_us: u64, burst: u64 },
+}
+
+/// How a limit measures, without its budget: two limits that read the same here can share counters.
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Algorithm::FixedWindow { window_us } => write!(f, "fixed_window of {window_us} us"),
+            Algorithm::Calendar(calendar) => {
+                write!(f, "calendar {:?} in {}", calendar.period(), calendar.zone_name())
+            }
+            Algorithm::SlidingLog { window_us } => write!(f, "sliding_log of {window_us} us"),
+            Algorithm::TokenBucket { window_us, .. } => {
+                write!(f, "token_bucket of {window_us} us")
+            }
+        }
+    }
+}
+
+/// What a limit does to a call that would exceed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExceed {
+    /// It votes for refusal.
+    Deny,
+    /// It lets the call pass and shows that nothing is left.
+    Allow,
+    /// It counts and says nothing to the caller.
+    Shadow,
+}
+
+/// When a limit is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// With the call, if the call is admitted.
+    Admitted,
+    /// The full cost whatever the verdict, beyond the budget if need be.
+    Always,
+}
+
+/// The unit in which a window is shown to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Second,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+impl Unit {
+    /// Seconds in the unit where it has a fixed length; a month counts 30 days and a year 365,
+    /// as they do in the wire contract. Calendar windows do not use these.
+    pub const fn seconds(self) -> u64 {
+        match self {
+            Unit::Second => 1,
+            Unit::Minute => 60,
+            Unit::Hour => 3600,
+            Unit::Day => 86_400,
+            Unit::Week => 7 * 86_400,
+            Unit::Month => 30 * 86_400,
+            Unit::Year => 365 * 86_400,
+        }
+    }
+}
+
+/// A window as shown to people: so many of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Per {
+    pub count: u32,
+    pub unit: Unit,
+}
+
+impl Per {
+    /// Seconds in the window, where it has a fixed length.
+    pub const fn window_s(self) -> u64 {
+        // 32 bits of years are well within 64 bits of seconds.
+        self.count as u64 * self.unit.seconds()
+    }
+}
+
+/// One budget over one kind of window.
+#[derive(Debug)]
+pub struct Limit {
+    /// Rule and limit name, as in `per-key.minute`; empty for a limit that a call brought along.
+    pub label: Box<str>,
+    pub budget: Budget,
+    pub per: Per,
+    pub algorithm: Algorithm,
+    pub on_exceed: OnExceed,
+    pub charge: Charge,
+    /// What sets this limit's counters apart from others of the same identity.
+    pub tag: LimitTag,
+}
+
+impl Limit {
+    /// The most that can be in use at once: a bucket's burst, else the budget.
+    pub fn capacity(&self) -> Budget {
+        match (self.budget, &self.algorithm) {
+            (Budget::Requests(_), Algorithm::TokenBucket { burst, .. }) => Budget::Requests(*burst),
+            (budget, _) => budget,
+        }
+    }
+}

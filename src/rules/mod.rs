@@ -1,0 +1,204 @@
+//! Compiled rules: which of them apply to a descriptor, what they count and what they allow.
+//!
+//! Immutable and shared by all calls; a new set replaces the old one whole. Knows neither the
+//! file format it came from nor the wire, and decides nothing.
+
+mod condition;
+mod index;
+mod pattern;
+mod prefix;
+
+pub use self::condition::{Condition, Test};
+pub use self::pattern::{Pattern, Wildcard};
+
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use crate::key::{HashKey, Identity, LimitTag, Prefix};
+use crate::limit::{Algorithm, Limit};
+use crate::query::Entries;
+
+use self::index::Index;
+
+/// Everything that was loaded, by domain.
+#[derive(Debug)]
+pub struct RuleSet {
+    domains: HashMap<Box<str>, Domain, RandomState>,
+    hash_key: HashKey,
+}
+
+/// The rules of one domain.
+#[derive(Debug)]
+pub struct Domain {
+    pub name: Box<str>,
+    /// Whether a call may bring a budget along.
+    pub overrides: bool,
+    rules: Box<[Rule]>,
+    index: Index,
+    override_prefix: Prefix,
+}
+
+/// One rule: to whom it applies, what it counts by, and its limits.
+#[derive(Debug)]
+pub struct Rule {
+    pub name: Box<str>,
+    pub conditions: Box<[Condition]>,
+    pub count_by: Box<[Box<str>]>,
+    pub costs: Box<[Cost]>,
+    pub limits: Limits,
+    pub prefix: Prefix,
+}
+
+/// What a hit costs when the conditions hold.
+#[derive(Debug)]
+pub struct Cost {
+    pub conditions: Box<[Condition]>,
+    pub cost: u64,
+}
+
+/// Where a rule takes its limits from.
+#[derive(Debug)]
+pub enum Limits {
+    Own(Box<[Limit]>),
+    Plans {
+        /// The entry that names the plan.
+        from: Box<str>,
+        plans: HashMap<Box<str>, Box<[Limit]>, RandomState>,
+        /// The plan that serves an absent or unknown one; without it, such a call is refused.
+        otherwise: Option<Box<str>>,
+    },
+}
+
+/// The limits that a rule holds a descriptor to.
+#[derive(Clone, Copy, Debug)]
+pub enum Held<'a> {
+    To(&'a [Limit]),
+    /// No plan serves the descriptor.
+    Refused,
+}
+
+impl RuleSet {
+    pub fn new(hash_key: HashKey, domains: Vec<Domain>) -> RuleSet {
+        let by_name = domains.into_iter().map(|domain| (domain.name.clone(), domain));
+        RuleSet { domains: by_name.collect(), hash_key }
+    }
+
+    pub fn domain(&self, name: &str) -> Option<&Domain> {
+        self.domains.get(name)
+    }
+
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.domains.values()
+    }
+
+    /// The tag of a limit that a call brought along.
+    pub fn override_tag(&self, window_us: u64) -> LimitTag {
+        let algorithm = Algorithm::FixedWindow { window_us };
+        limit_tag(&self.hash_key, "", &algorithm)
+    }
+
+    /// Every counter that these rules may charge, by a name for people. What the old
+    /// set had and the new one lacks is what a reload leaves behind.
+    pub fn counters(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for domain in self.domains() {
+            for rule in &domain.rules {
+                let by = rule.count_by.join(", ");
+                let name = |limit: &Limit| {
+                    format!("{}: {} by [{by}], {}", domain.name, limit.label, limit.algorithm)
+                };
+                names.extend(rule.all_limits().map(name));
+            }
+        }
+        names
+    }
+}
+
+/// A limit's counters are set apart by its name and by how it measures, so that a limit whose
+/// window changes starts anew and a state never meets a limit of another kind.
+pub fn limit_tag(key: &HashKey, name: &str, algorithm: &Algorithm) -> LimitTag {
+    key.tag(&[name, &algorithm.to_string()])
+}
+
+/// The start of the identities of one rule's counters.
+pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str) -> Prefix {
+    key.prefix(&["rule", domain, counter])
+}
+
+impl Domain {
+    pub fn new(key: &HashKey, name: &str, overrides: bool, rules: Vec<Rule>) -> Domain {
+        let index = Index::new(&rules);
+        let override_prefix = key.prefix(&["override", name]);
+        Domain { name: name.into(), overrides, rules: rules.into(), index, override_prefix }
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rules that apply to a descriptor, in file order.
+    pub fn matching(&self, entries: &Entries<'_>) -> SmallVec<[&Rule; 4]> {
+        let candidates = self.index.candidates(entries);
+        let rules = candidates.into_iter().map(|position| &self.rules[position as usize]);
+        rules.filter(|rule| rule.applies(entries)).collect()
+    }
+
+    /// Whose budget an override is: that of all its entries, in order.
+    pub fn override_identity(&self, entries: &Entries<'_>) -> Identity {
+        let mut prefix = self.override_prefix.clone();
+        for entry in entries.iter() {
+            prefix.push(entry.key);
+            prefix.push(entry.value);
+        }
+        prefix.identity()
+    }
+}
+
+impl Rule {
+    fn applies(&self, entries: &Entries<'_>) -> bool {
+        holds(&self.conditions, entries)
+            && self.count_by.iter().all(|entry| entries.get(entry).is_some())
+    }
+
+    /// Whom this rule counts: the values it counts by, under its counter's name.
+    pub fn identity(&self, entries: &Entries<'_>) -> Identity {
+        let mut prefix = self.prefix.clone();
+        for entry in &self.count_by {
+            prefix.push(entry);
+            prefix.push(entries.get(entry).unwrap_or_default());
+        }
+        prefix.identity()
+    }
+
+    /// What one hit costs: the first cost whose conditions hold, else 1.
+    pub fn cost(&self, entries: &Entries<'_>) -> u64 {
+        let first = self.costs.iter().find(|cost| holds(&cost.conditions, entries));
+        first.map_or(1, |cost| cost.cost)
+    }
+
+    pub fn held(&self, entries: &Entries<'_>) -> Held<'_> {
+        match &self.limits {
+            Limits::Own(limits) => Held::To(limits),
+            Limits::Plans { from, plans, otherwise } => {
+                let named = entries.get(from).and_then(|plan| plans.get(plan));
+                let serving = named.or_else(|| plans.get(otherwise.as_deref()?));
+                serving.map_or(Held::Refused, |limits| Held::To(limits))
+            }
+        }
+    }
+
+    /// The limits of every plan, or the rule's own.
+    pub fn all_limits(&self) -> impl Iterator<Item = &Limit> {
+        let (own, plans) = match &self.limits {
+            Limits::Own(limits) => (Some(limits), None),
+            Limits::Plans { plans, .. } => (None, Some(plans.values())),
+        };
+        own.into_iter().chain(plans.into_iter().flatten()).flatten()
+    }
+}
+
+fn holds(conditions: &[Condition], entries: &Entries<'_>) -> bool {
+    conditions.iter().all(|condition| condition.holds(entries))
+}

@@ -1,0 +1,67 @@
+//! Assembly: puts the parts of a server together, starts them, and ends them in order.
+//!
+//! The only spawner, save for the transport's connections. It is handed a listener that is bound
+//! already and a future that means "stop", so that a test needs neither port nor signal.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::gate::Gate;
+use crate::grpc::{self, Health};
+use crate::store::SHARDS;
+use crate::transport::{self, Drained};
+
+/// All counters are looked through once in this time for those that expired.
+const SWEEP_ROUND: Duration = Duration::from_secs(60);
+
+/// Sweeping happens this often, a few shards at a time.
+const SWEEP_TICK: Duration = Duration::from_millis(100);
+
+/// Shards to a tick, so that a round takes its time.
+const SWEEP_SHARDS: usize =
+    SHARDS.div_ceil((SWEEP_ROUND.as_millis() / SWEEP_TICK.as_millis()) as usize);
+
+/// Serves `gate` on `listener` until `stop` ends, then drains within `drain_deadline`.
+///
+/// While draining, health says NOT_SERVING and accepted calls are answered.
+pub async fn run(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    stop: impl Future<Output = ()>,
+    drain_deadline: Duration,
+) -> Drained {
+    let mut health = Health::starting().await;
+    let routes = grpc::routes(gate.clone(), &health);
+    let (stopping, stopped) = watch::channel(false);
+    let serving = tokio::spawn(transport::serve(listener, routes, stopped, drain_deadline));
+    let sweeping = tokio::spawn(sweep(gate));
+    health.serving().await;
+    stop.await;
+    health.not_serving().await;
+    stopping.send_replace(true);
+    health.end_watches().await;
+    let drained = serving.await;
+    sweeping.abort();
+    // A panic in the transport is the only way not to have drained; it must not be hidden.
+    drained.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Drops expired counters a few shards at a time, for ever.
+async fn sweep(gate: Arc<Gate>) {
+    let mut ticks = tokio::time::interval(SWEEP_TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut shards = (0..SHARDS).cycle();
+    loop {
+        ticks.tick().await;
+        for shard in shards.by_ref().take(SWEEP_SHARDS) {
+            gate.sweep(shard);
+            // Calls that came in meanwhile go first.
+            tokio::task::yield_now().await;
+        }
+    }
+}

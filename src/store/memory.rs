@@ -1,0 +1,204 @@
+//! The counters of one process, in a sharded map.
+//!
+//! A decision locks every shard that its counters lie in, each once and in ascending order, so
+//! that decisions over overlapping sets of counters neither interleave nor deadlock. All limits of
+//! one identity lie in one shard, so the usual decision takes one lock. No lock is held across
+//! an await, because nothing in here is async.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+use dashmap::{DashMap, RwLockWriteGuard, SharedValue};
+use smallvec::SmallVec;
+
+use crate::algorithm::{self, Fit, State};
+use crate::key::CounterKey;
+use crate::limit::Charge;
+use crate::time::Timestamp;
+
+use super::{Applied, Ask, HITS_INLINE, Hit, Outcome, Room};
+
+/// A shard is locked as a whole while its table grows or is swept. With this many, ten million
+/// counters make shards of some 2,400, and each such stall stays well below a millisecond.
+pub const SHARDS: usize = 4096;
+
+/// A swept table is given back when it could shrink to less than this part of itself, so that a
+/// flood of keys does not hold memory for ever, and a steady load does not shrink and grow.
+const SHRINK_BELOW: usize = 4;
+
+/// Keys are fingerprints already; this takes their bits as they are.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("counter keys hash as one number");
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+}
+
+#[derive(Debug)]
+struct Cell {
+    state: State,
+    expires_at: Timestamp,
+}
+
+type Counters = DashMap<CounterKey, Cell, BuildHasherDefault<KeyHasher>>;
+type Table = hashbrown::raw::RawTable<(CounterKey, SharedValue<Cell>)>;
+type Guards<'a> = SmallVec<[(usize, RwLockWriteGuard<'a, Table>); 2]>;
+
+/// Counters in memory.
+pub struct Memory {
+    counters: Counters,
+}
+
+impl Memory {
+    pub fn new() -> Memory {
+        let hasher = BuildHasherDefault::default();
+        Memory { counters: DashMap::with_capacity_and_hasher_and_shard_amount(0, hasher, SHARDS) }
+    }
+
+    /// Commits the hits of one decision together: if every voting limit has room, all are
+    /// charged; if any has none, nothing is, save limits that are charged whatever the verdict.
+    pub fn apply(&self, Ask { hits, refused }: Ask<'_>, now: Timestamp) -> Applied {
+        let mut shards = self.lock(hits);
+        let mut fits: SmallVec<[Fit; HITS_INLINE]> =
+            hits.iter().map(|hit| shards.fit(hit, now)).collect();
+        let has_room = |(hit, fit): (&Hit<'_>, &Fit)| !hit.votes || *fit == Fit::Now;
+        let admitted = !refused && hits.iter().zip(&fits).all(has_room);
+        for (hit, fit) in hits.iter().zip(&mut fits) {
+            if hit.charge == 0 || !(admitted || hit.limit.charge == Charge::Always) {
+                continue;
+            }
+            shards.charge(hit, now);
+            if *fit != Fit::Now {
+                // What was charged beyond the budget makes the wait longer.
+                *fit = shards.fit(hit, now);
+            }
+        }
+        let outcome = |(hit, fit)| shards.outcome(hit, fit, admitted, now);
+        Applied { admitted, outcomes: hits.iter().zip(fits).map(outcome).collect() }
+    }
+
+    /// Drops the expired counters of one shard, numbered from 0 to [`SHARDS`] exclusive, and says
+    /// how many they were. What expired answers as if it were gone, so sweeping changes no answer.
+    pub fn sweep(&self, shard: usize, now: Timestamp) -> usize {
+        let Some(shard) = self.counters.shards().get(shard) else { return 0 };
+        if shard.read().is_empty() {
+            return 0;
+        }
+        let mut table = shard.write();
+        let before = table.len();
+        let expired = |(_, cell): &(CounterKey, SharedValue<Cell>)| cell.get().expires_at <= now;
+        let live: Vec<_> = table.drain().filter(|entry| !expired(entry)).collect();
+        let swept = before - live.len();
+        if live.len() < table.capacity() / SHRINK_BELOW {
+            table.shrink_to(live.len(), hash_of);
+        }
+        for entry in live {
+            table.insert_entry(hash_of(&entry), entry, hash_of);
+        }
+        swept
+    }
+
+    /// Counters held, expired ones that were not swept yet included.
+    pub fn len(&self) -> usize {
+        self.counters.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self, hits: &[Hit<'_>]) -> Locked<'_> {
+        let number = |hit: &Hit<'_>| self.shard_of(hit.key);
+        let mut numbers: SmallVec<[usize; HITS_INLINE]> = hits.iter().map(number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let shards = self.counters.shards();
+        let guard = |number: usize| (number, shards[number].write());
+        Locked { counters: &self.counters, guards: numbers.into_iter().map(guard).collect() }
+    }
+
+    fn shard_of(&self, key: CounterKey) -> usize {
+        self.counters.determine_shard(key.table_hash() as usize)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::new()
+    }
+}
+
+fn hash_of((key, _): &(CounterKey, SharedValue<Cell>)) -> u64 {
+    key.table_hash()
+}
+
+/// The shards of one decision, all locked.
+struct Locked<'a> {
+    counters: &'a Counters,
+    guards: Guards<'a>,
+}
+
+impl Locked<'_> {
+    fn fit(&self, hit: &Hit<'_>, now: Timestamp) -> Fit {
+        match self.get(hit.key) {
+            Some(state) => algorithm::fit(hit.limit, state, now, hit.demand),
+            None => algorithm::fit(hit.limit, &algorithm::fresh(hit.limit), now, hit.demand),
+        }
+    }
+
+    fn charge(&mut self, hit: &Hit<'_>, now: Timestamp) {
+        let table = self.table_mut(hit.key);
+        let hash = hit.key.table_hash();
+        let cell = match table.get_mut(hash, |(key, _)| *key == hit.key) {
+            Some((_, cell)) => cell.get_mut(),
+            None => {
+                let cell = Cell { state: algorithm::fresh(hit.limit), expires_at: now };
+                let entry = (hit.key, SharedValue::new(cell));
+                table.insert_entry(hash, entry, hash_of).1.get_mut()
+            }
+        };
+        algorithm::charge(hit.limit, &mut cell.state, now, hit.charge);
+        cell.expires_at = algorithm::expires_at(hit.limit, &cell.state, now);
+    }
+
+    fn outcome(&self, hit: &Hit<'_>, fit: Fit, admitted: bool, now: Timestamp) -> Outcome {
+        // A peek shows what one hit would leave, but a refused one would have left all as it was.
+        let pending = if admitted { hit.pending } else { 0 };
+        let reading = match self.get(hit.key) {
+            Some(state) => algorithm::read(hit.limit, state, now, pending),
+            None => algorithm::read(hit.limit, &algorithm::fresh(hit.limit), now, pending),
+        };
+        let room = match fit {
+            Fit::Now => Room::Enough,
+            Fit::After(wait_us) => Room::After(wait_us),
+            Fit::Never => Room::Never,
+        };
+        Outcome { room, remaining: reading.remaining, reset_us: reading.reset_us }
+    }
+
+    fn get(&self, key: CounterKey) -> Option<&State> {
+        let (_, table) = &self.guards[self.position(key)];
+        let (_, cell) = table.get(key.table_hash(), |(other, _)| *other == key)?;
+        Some(&cell.get().state)
+    }
+
+    fn table_mut(&mut self, key: CounterKey) -> &mut Table {
+        let position = self.position(key);
+        &mut self.guards[position].1
+    }
+
+    /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.
+    fn position(&self, key: CounterKey) -> usize {
+        let shard = self.counters.determine_shard(key.table_hash() as usize);
+        self.guards.partition_point(|(number, _)| *number < shard)
+    }
+}

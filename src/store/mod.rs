@@ -1,0 +1,66 @@
+//! Counters and the exchange that changes them.
+//!
+//! A store takes the hits of one decision and commits them together or not at all. It knows
+//! limits and keys, and nothing of descriptors, rules or domains.
+
+mod memory;
+
+pub use memory::{Memory, SHARDS};
+
+use smallvec::SmallVec;
+
+use crate::key::CounterKey;
+use crate::limit::Limit;
+
+/// Most decisions touch a handful of counters; these many need no allocation.
+pub const HITS_INLINE: usize = 8;
+
+/// What one decision asks of one counter.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'a> {
+    pub key: CounterKey,
+    pub limit: &'a Limit,
+    /// The room asked for: the summed cost of all hits of this decision on this counter.
+    pub demand: u64,
+    /// What this hit takes. Less than its part of the demand only in a peek, which takes nothing.
+    pub charge: u64,
+    /// The part of the demand that no hit takes: shown as used, but not charged.
+    pub pending: u64,
+    /// Whether a lack of room refuses the decision.
+    pub votes: bool,
+}
+
+/// One decision: its hits, and whether it was refused before any counter was asked, in which case
+/// only limits that are charged whatever the verdict are charged.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub hits: &'a [Hit<'a>],
+    pub refused: bool,
+}
+
+/// How one counter answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub room: Room,
+    /// What is left after the decision.
+    pub remaining: u64,
+    /// Microseconds until the window ends, or for logs and buckets until nothing is used.
+    pub reset_us: u64,
+}
+
+/// Whether a counter had room for what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    Enough,
+    /// None now; the same decision would find it after so many microseconds.
+    After(u64),
+    /// None ever: the demand is beyond the limit's capacity.
+    Never,
+}
+
+/// What became of one decision's hits: `outcomes` has one for each, in order.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    pub admitted: bool,
+    pub outcomes: SmallVec<[Outcome; HITS_INLINE]>,
+}

@@ -1,0 +1,66 @@
+//! Listening, accepting, serving HTTP/2 connections, and draining them.
+//!
+//! Our own loop rather than tonic's, which spins when file descriptors run out, has no end to its
+//! drain, and erases hyper's bounds. Knows bytes and connections, and nothing of what is served.
+
+mod accept;
+mod connection;
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+
+use self::accept::Backoff;
+
+/// Open connections. A mesh opens one for each worker of each proxy, so this serves thousands of
+/// proxies; beyond it, new ones wait in the listener's queue instead of taking memory.
+const CONNECTIONS_MAX: usize = 16_384;
+
+/// What became of the connections when serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections cut at the deadline with calls still open.
+    pub cut: usize,
+}
+
+/// Serves `routes` until `stop` turns true, then takes no more connections, tells the open ones
+/// to finish what they have accepted, and cuts what is left after `drain_deadline`.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    mut stop: watch::Receiver<bool>,
+    drain_deadline: Duration,
+) -> Drained {
+    let mut connections = JoinSet::new();
+    let mut backoff = Backoff::default();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stopped(&mut stop) => break,
+            _ = connections.join_next(), if !connections.is_empty() => {}
+            stream = accept::accept(&listener, &mut backoff),
+                if connections.len() < CONNECTIONS_MAX =>
+            {
+                connections.spawn(connection::serve(stream, routes.clone(), stop.clone()));
+            }
+        }
+    }
+    drop(listener);
+    drain(connections, drain_deadline).await
+}
+
+/// Ends when the other side says stop, or is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+async fn drain(mut connections: JoinSet<()>, deadline: Duration) -> Drained {
+    let all = async { while connections.join_next().await.is_some() {} };
+    let in_time = tokio::time::timeout(deadline, all).await;
+    let cut = if in_time.is_ok() { 0 } else { connections.len() };
+    connections.shutdown().await;
+    Drained { cut }
+}
