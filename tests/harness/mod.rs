@@ -1,0 +1,120 @@
+//! The entrance for tests through the wire: a server on a free port with a manual clock, a client.
+//!
+//! Tools that a test needs (Envoy, grpcurl) are found by `tools`.
+
+#![allow(dead_code, reason = "each test binary uses its own part of the harness")]
+
+pub mod tools;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tollgate::config::{self, Source};
+use tollgate::gate::Gate;
+use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
+use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
+use tollgate::grpc::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
+use tollgate::grpc::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use tollgate::key::HashKey;
+use tollgate::rules::RuleSet;
+use tollgate::server;
+use tollgate::time::{ManualClock, Timestamp};
+use tollgate::transport::Drained;
+use tonic::Status;
+use tonic::transport::Channel;
+
+/// 2026-03-10, a Tuesday, at 12:00:00 UTC: the start of a minute, an hour and nothing longer.
+pub const NOON: Timestamp = Timestamp::from_secs(1_773_144_000);
+
+/// Nothing here takes longer, unless it hangs.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The secret of test servers, so that failures repeat.
+pub const KEY: HashKey = HashKey::from_bytes([42; 16]);
+
+/// Compiles rules, or fails with what the file's author would read.
+pub fn rules(text: &str) -> RuleSet {
+    let source = Source { name: "test.yaml".into(), text: text.into() };
+    config::compile_all(KEY, &[source]).rules.unwrap_or_else(|rejected| panic!("{rejected}"))
+}
+
+/// A running server and its clock, which stands at `NOON` until moved.
+pub struct Server {
+    pub addr: SocketAddr,
+    pub clock: ManualClock,
+    pub gate: Arc<Gate>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Drained>,
+}
+
+impl Server {
+    pub async fn start(rules_text: &str) -> Server {
+        Server::start_with_drain(rules_text, PATIENCE).await
+    }
+
+    pub async fn start_with_drain(rules_text: &str, drain_deadline: Duration) -> Server {
+        let clock = ManualClock::starting_at(NOON);
+        let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
+        let addr = listener.local_addr().expect("a bound listener has an address");
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { stopped.await.unwrap_or(()) };
+        let running = tokio::spawn(server::run(listener, gate.clone(), stopped, drain_deadline));
+        Server { addr, clock, gate, stop, running }
+    }
+
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Channel::from_shared(format!("http://{}", self.addr));
+        endpoint.expect("an address").connect().await.expect("the server accepts")
+    }
+
+    pub async fn client(&self) -> Client {
+        Client(RateLimitServiceClient::new(self.channel().await))
+    }
+
+    pub fn advance_s(&self, seconds: u64) {
+        self.clock.advance_us(seconds * tollgate::time::SECOND_US);
+    }
+
+    /// Says stop, and waits until the server has ended.
+    pub async fn stop(self) -> Drained {
+        self.begin_stop().await.expect("the server does not panic")
+    }
+
+    /// Says stop, and returns what will end with the server.
+    pub fn begin_stop(self) -> JoinHandle<Drained> {
+        let _ = self.stop.send(());
+        self.running
+    }
+}
+
+/// Calls `ShouldRateLimit`.
+#[derive(Clone)]
+pub struct Client(pub RateLimitServiceClient<Channel>);
+
+impl Client {
+    /// One call in a domain, one descriptor for each text such as `key=a,plan=free`.
+    pub async fn ask(&mut self, domain: &str, descriptors: &[&str]) -> RateLimitResponse {
+        self.call(request(domain, descriptors)).await.expect("an answer")
+    }
+
+    pub async fn call(&mut self, request: RateLimitRequest) -> Result<RateLimitResponse, Status> {
+        Ok(self.0.should_rate_limit(request).await?.into_inner())
+    }
+}
+
+pub fn request(domain: &str, descriptors: &[&str]) -> RateLimitRequest {
+    let descriptors = descriptors.iter().map(|text| descriptor(text)).collect();
+    RateLimitRequest { domain: domain.into(), descriptors, hits_addend: 0 }
+}
+
+/// Reads `key=a,plan=free` as a descriptor.
+pub fn descriptor(text: &str) -> RateLimitDescriptor {
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    let entries = pairs.map(|(key, value)| Entry { key: key.into(), value: value.into() });
+    RateLimitDescriptor { entries: entries.collect(), ..RateLimitDescriptor::default() }
+}
