@@ -13,6 +13,7 @@ use crate::rules::RuleSet;
 use crate::store::{Memory, SHARDS};
 use crate::time::{Clock, Timestamp};
 
+#[derive(Debug)]
 pub struct Gate {
     rules: ArcSwap<RuleSet>,
     counters: Memory,

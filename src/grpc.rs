@@ -20,7 +20,12 @@ use self::ratelimit::RateLimit;
 
 /// Generated from `proto/`. Public so that tests and tools can call a server.
 pub mod proto {
-    #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated code")]
+    #![allow(
+        clippy::all,
+        clippy::allow_attributes_without_reason,
+        unused_qualifications,
+        reason = "generated code"
+    )]
 
     pub mod envoy {
         pub mod config {

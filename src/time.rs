@@ -129,6 +129,7 @@ impl Ratchet {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that may read the clock")]
 fn system_now() -> Timestamp {
     // A clock before 1970 is a broken clock; the epoch is as good a guess as any.
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

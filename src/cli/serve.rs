@@ -28,6 +28,7 @@ pub enum Error {
 }
 
 /// What the outside says to a running server.
+#[derive(Debug)]
 pub struct Signals<S> {
     pub stop: S,
     /// Each message asks for the rules to be read again.

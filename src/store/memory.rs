@@ -5,6 +5,7 @@
 //! one identity lie in one shard, so the usual decision takes one lock. No lock is held across
 //! an await, because nothing in here is async.
 
+use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use dashmap::{DashMap, RwLockWriteGuard, SharedValue};
@@ -128,6 +129,13 @@ impl Memory {
 
     fn shard_of(&self, key: CounterKey) -> usize {
         self.counters.determine_shard(key.table_hash() as usize)
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Millions of counters help nobody; how many they are may.
+        f.debug_struct("Memory").field("counters", &self.len()).finish()
     }
 }
 
