@@ -27,7 +27,8 @@ use self::problem::Problem;
 pub struct Loaded {
     /// The compiled rules, if nothing stands against them.
     pub rules: Result<RuleSet, Rejected>,
-    /// Warnings for people, rendered; empty if there are none.
+    /// Warnings for people, rendered. Empty if there are none, or errors to mend first: what
+    /// looks odd beside an error is often its consequence.
     pub warnings: String,
     pub files: usize,
 }
@@ -84,7 +85,10 @@ pub fn compile_all(key: HashKey, sources: &[Source]) -> Loaded {
     }
     let rules = match errors {
         0 => Ok(RuleSet::new(key, domains)),
-        _ => Err(Rejected { text: error_text, errors }),
+        _ => {
+            warnings.clear();
+            Err(Rejected { text: error_text, errors })
+        }
     };
     Loaded { rules, warnings, files: sources.len() }
 }

@@ -87,12 +87,13 @@ impl<'de> Decoder<'de> {
         visitor: V,
     ) -> Result<V::Value, Failure> {
         let walk = MapWalk { pairs: pairs.iter(), value: None, notes: self.notes };
-        visitor.visit_map(walk).map_err(|mut failure| {
-            // A field that is missing because its value failed has been reported with it.
-            if let Some(field) = failure.missing.take() {
-                failure.reported = pairs.iter().any(|pair| pair.key.text == field);
-            }
-            failure.at(self.node)
+        visitor.visit_map(walk).map_err(|failure| {
+            // A whole that cannot be read for want of a part that failed is reported already.
+            let follows = match failure.missing() {
+                Some(field) => pairs.iter().any(|pair| pair.key.text == field),
+                None => pairs.iter().any(|pair| self.notes.is_left_out(&pair.value)),
+            };
+            failure.of_whole(self.node, follows)
         })
     }
 }

@@ -15,8 +15,8 @@ pub struct Failure {
     /// The value that failed: the innermost one, once known.
     at: Option<(NodeId, Span)>,
     /// The failure follows from one that is reported already.
-    pub reported: bool,
-    pub missing: Option<&'static str>,
+    reported: bool,
+    missing: Option<&'static str>,
     not_yet: bool,
 }
 
@@ -32,6 +32,21 @@ impl Failure {
     pub fn at(mut self, node: &Node) -> Failure {
         self.at.get_or_insert((node.id, node.span));
         self
+    }
+
+    /// The failure of a map as a whole, which may follow from one of a part of it. A failure that
+    /// stands deeper stays as it is.
+    pub fn of_whole(mut self, node: &Node, follows: bool) -> Failure {
+        if self.at.is_none() {
+            self.reported = follows;
+            self.missing = None;
+        }
+        self.at(node)
+    }
+
+    /// The field that a map lacks, if that is why it failed.
+    pub fn missing(&self) -> Option<&'static str> {
+        self.missing
     }
 
     /// What is not built is named by its key, which also is where the error points.

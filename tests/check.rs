@@ -1,0 +1,221 @@
+//! What `check` says of bad rules: every case is a file, a place, a message and a remedy.
+
+mod harness;
+
+use harness::KEY;
+use tollgate::config::{self, Loaded, Source};
+
+fn load(text: &str) -> Loaded {
+    config::compile_all(KEY, &[Source { name: "f.yaml".into(), text: text.into() }])
+}
+
+/// Fails unless the file is rejected with exactly these: place, and a part of what is said.
+fn check(text: &str, expected: &[(&str, &str)]) {
+    let rejected = load(text).rules.expect_err("bad rules").to_string();
+    assert_eq!(rejected.matches("error: ").count(), expected.len(), "\n{rejected}");
+    for (place, said) in expected {
+        let found = rejected.split("\n\n").any(|problem| {
+            problem.contains(&format!("f.yaml:{place}\n")) && problem.contains(said)
+        });
+        assert!(found, "`{said}` at {place} is missing from:\n{rejected}");
+    }
+}
+
+/// Fails unless one limit of a rule is rejected with this at its column.
+fn check_limit(limit: &str, column: usize, said: &str) {
+    let text = format!("domain: d\nrules:\n  - name: r\n    limits:\n      - {{ {limit} }}\n");
+    check(&text, &[(&format!("5:{}", 11 + column), said)]);
+}
+
+#[test]
+fn files_that_are_not_rules() {
+    check("", &[("1:1", "the file is empty")]);
+    check("a: [", &[("1:4", "this is not YAML")]);
+    check("- 1\n", &[("1:1", "expected a map, found a list")]);
+    check("rules: []\n", &[("1:1", "`domain` is missing")]);
+    check("domain: ''\n", &[("1:9", "the domain is empty")]);
+    check("domain:\nrules: []\n", &[("1:7", "expected text, found nothing")]);
+    check("domain: d\n---\ndomain: e\n", &[("2:1", "a second document")]);
+    check("domain: d\ndomain: e\n", &[("2:1", "`domain` stands here twice")]);
+    check("domain: d\ntime_zone: Mars/Base\n", &[("2:12", "not a known time zone")]);
+}
+
+#[test]
+fn keys_that_are_wrong_or_not_built() {
+    check("domain: d\nrulse: []\n", &[("2:1", "did you mean `rules`?")]);
+    for key in ["alerts", "descriptors", "directory", "headers", "lists", "metadata"] {
+        let text = format!("domain: d\n{key}: {{ any: thing }}\n");
+        check(&text, &[("2:1", &format!("`{key}` is part of the rules language, but not built"))]);
+    }
+    for key in ["ban", "counter", "dedupe", "enforce", "hold", "refundable", "replaces"] {
+        let text = format!(
+            "domain: d\nrules:\n  - name: r\n    {key}: x\n    limits: [{{ requests: 1, per: s }}]\n"
+        );
+        check(&text, &[("4:5", &format!("take `{key}` out"))]);
+    }
+    check_limit("requests: 1, per: s, anchor_day: 3", 21, "`anchor_day` is part of the rules");
+}
+
+#[test]
+fn limits_that_cannot_be() {
+    check_limit("requests: -1, per: s", 10, "`-1` is not a number of requests");
+    check_limit("requests: 1.5, per: s", 10, "`1.5` is not a number of requests");
+    check_limit("requests: 1, per: 60", 18, "`60` is not a span of time");
+    check_limit("requests: 1, per: 0s", 18, "`0s` is no time at all");
+    check_limit("requests: 1, per: 11 years", 18, "longer than any window");
+    check_limit("requests: 1, per: 2 months", 18, "the calendar has no window of 2 month");
+    check_limit("requests: 1, per: minute, algorithm: calendar", 18, "has no window of 1 minute");
+    check_limit("requests: 1, per: month, algorithm: fixed_window", 36, "differ in length");
+    check_limit("requests: 1, per: s, algorithm: leaky", 32, "`leaky` is not an algorithm");
+    check_limit("requests: 1, per: s, algorithm: sliding_window", 32, "but not built yet");
+    check_limit("requests: 10_001, per: s, algorithm: sliding_log", 10, "10000 at most");
+    check_limit("requests: 1, per: s, algorithm: calendar, burst: 2", 49, "has no burst");
+    check_limit("requests: 1, per: s, burst: 0", 28, "burst 0 never lets a call pass");
+    check_limit("requests: 0, per: s, burst: 1", 10, "a bucket of 0 requests");
+    check_limit("requests: 1, per: s, burst: two", 28, "`two` is not a whole number");
+    check_limit("requests: 1, per: s, on_exceed: denie", 32, "did you mean `deny`?");
+    check_limit("requests: 1, per: s, on_exceed: { queue: { depth: 1 } }", 32, "not built yet");
+    check_limit("requests: 1, per: s, charge: often", 29, "`often` is no value of `charge`");
+    check(
+        "domain: d\nrules: [{ name: r, limits: [{ per: s }] }]\n",
+        &[("2:29", "`requests` is missing")],
+    );
+    check_limit("name: a.b, requests: 1, per: s", 6, "`a.b` is not a name");
+}
+
+#[test]
+fn rules_that_do_not_fit_together() {
+    let rule = "limits: [{ requests: 1, per: s }]";
+    check(
+        &format!("domain: d\nrules:\n  - {{ name: r, {rule} }}\n  - {{ name: r, {rule} }}\n"),
+        &[("4:13", "two rules are called `r`")],
+    );
+    check("domain: d\nrules:\n  - name: r\n", &[("3:5", "rule `r` has no limits")]);
+    check(
+        "domain: d\nrules: [{ name: r, limits: [] }]\n",
+        &[("2:28", "this list of limits is empty")],
+    );
+    check(
+        "domain: d\nrules: [{ name: r, plan: { from: plan, otherwise: gold } }]\n",
+        &[("2:51", "there is no plan `gold`")],
+    );
+    check(
+        "domain: d
+plans: { p: { limits: [{ requests: 1, per: s }] } }
+rules: [{ name: r, plan: { from: plan, otherwise: p }, limits: [{ requests: 1, per: s }] }]
+",
+        &[("3:26", "not from both")],
+    );
+    check(
+        "domain: d
+rules: [{ name: r, limits: [{ requests: 1, per: s }, { requests: 2, per: s }] }]
+",
+        &[("2:54", "two limits here are called `s`")],
+    );
+}
+
+#[test]
+fn plans_must_agree_on_what_a_limit_measures() {
+    check(
+        "domain: d
+plans:
+  free: { limits: [{ name: rate, requests: 1, per: minute }] }
+  pro: { limits: [{ name: rate, requests: 9, per: hour }] }
+rules: [{ name: r, count_by: [key], plan: { from: plan, otherwise: refuse } }]
+",
+        &[("4:19", "measures otherwise than in plan `free`")],
+    );
+}
+
+#[test]
+fn conditions_that_cannot_be_read() {
+    let text = |test: &str| {
+        format!(
+            "domain: d
+rules:
+  - name: r
+    match: {{ e: {test} }}
+    limits: [{{ requests: 1, per: s }}]
+"
+        )
+    };
+    check(&text("{ regex: a+ }"), &[("4:17", "`regex` is part of the rules language")]);
+    check(&text("{ nott: a }"), &[("4:17", "did you mean `not`?")]);
+    check(&text("[]"), &[("4:17", "an empty list matches nothing")]);
+    check(&text("{}"), &[("4:17", "found an empty map")]);
+    check(&text("{ present: maybe }"), &[("4:28", "expected true or false")]);
+    check(&text("{ not: a, present: true }"), &[("4:17", "one test to an entry")]);
+}
+
+#[test]
+fn one_error_does_not_hide_another() {
+    check(
+        "domain: d
+plans:
+  free: { limits: [{ requests: many, per: day }] }
+rules:
+  - { name: one, count_by: [{ entry: a, v4: 24 }], limits: [{ requests: 1, per: eon }] }
+  - { nome: two }
+  - { name: three, limits: 7 }
+",
+        &[
+            ("3:32", "`many` is not a number of requests"),
+            ("5:29", "not built yet"),
+            ("5:81", "`eon` is not a span of time"),
+            ("6:7", "did you mean `name`?"),
+            ("6:5", "`name` is missing"),
+            ("7:28", "expected a list"),
+        ],
+    );
+}
+
+#[test]
+fn odd_but_usable_rules_are_warned_of() {
+    let warned = load("domain: d\n");
+    assert!(warned.rules.is_ok());
+    assert!(warned.warnings.contains("this domain has no rules"), "{}", warned.warnings);
+    let warned = load(
+        "domain: d
+plans: { free: { limits: [{ requests: 1, per: s }] } }
+rules: [{ name: r, limits: [{ requests: 1, per: s }] }]
+",
+    );
+    assert!(warned.warnings.contains("no rule uses these plans"), "{}", warned.warnings);
+}
+
+#[test]
+fn anchors_aliases_and_merge_keys_work() {
+    let loaded = load(
+        "domain: d
+plans:
+  free: &free { limits: [&day { name: day, requests: 5, per: day }] }
+  pro: { limits: [{ <<: *day, requests: 50 }] }
+  trial: *free
+rules: [{ name: r, plan: { from: plan, otherwise: free } }]
+",
+    );
+    assert!(loaded.rules.is_ok(), "{:?}", loaded.rules.err().map(|error| error.to_string()));
+}
+
+#[test]
+fn a_flood_of_aliases_is_stopped() {
+    let mut text = "domain: d\nplans:\n  a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..10 {
+        let alias = format!("*a{}", level - 1);
+        text += &format!("  a{level}: &a{level} [{}]\n", vec![alias; 10].join(","));
+    }
+    let rejected = load(&text).rules.expect_err("a billion values").to_string();
+    assert!(rejected.contains("grows beyond"), "{rejected}");
+}
+
+#[test]
+fn a_domain_defined_twice_names_both_files() {
+    let source = |name: &str| Source {
+        name: name.into(),
+        text: "domain: d\nrules: [{ name: r, limits: [{ requests: 1, per: s }] }]\n".into(),
+    };
+    let loaded = config::compile_all(KEY, &[source("a.yaml"), source("b.yaml")]);
+    let rejected = loaded.rules.expect_err("two of one domain").to_string();
+    assert!(rejected.contains("domain `d` is defined in a.yaml already"), "{rejected}");
+    assert!(rejected.contains("b.yaml:1:9"), "{rejected}");
+}

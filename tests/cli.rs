@@ -1,0 +1,197 @@
+//! The binary as an operator meets it: exit codes, messages, signals.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const GOOD: &str = "domain: d\nrules: [{ name: r, limits: [{ requests: 1, per: day }] }]\n";
+const BAD: &str = "domain: d\nrules: [{ name: r, limits: [{ requests: one, per: day }] }]\n";
+
+fn tollgate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = tollgate(arguments).output().expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("messages are text");
+    (status.code().expect("it ends by itself"), text(stdout), text(stderr))
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).expect("a writable folder");
+    path
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are text")
+}
+
+#[test]
+fn check_passes_good_rules_with_a_summary() {
+    let folder = TempDir::new().expect("a folder");
+    let (code, out, _) = run(&["check", text(&write(&folder, "good.yaml", GOOD))]);
+    assert_eq!((code, out.as_str()), (0, "no errors in 1 file: 1 domain, 1 rule, 1 limit\n"));
+}
+
+#[test]
+fn check_reports_every_error_of_every_file_at_once() {
+    let folder = TempDir::new().expect("a folder");
+    write(&folder, "a.yaml", BAD);
+    write(&folder, "b.yaml", "domain: e\nruels: []\ntime_zone: Mars\n");
+    write(&folder, "notes.txt", "not rules");
+    let (code, _, error) = run(&["check", text(folder.path())]);
+    assert_eq!(code, 1);
+    for expected in ["a.yaml:2:41", "b.yaml:2:1", "b.yaml:3:12", "3 errors in the rules"] {
+        assert!(error.contains(expected), "{expected} is missing from:\n{error}");
+    }
+}
+
+#[test]
+fn check_names_paths_that_cannot_be_read() {
+    let folder = TempDir::new().expect("a folder");
+    for path in [folder.path().join("absent.yaml"), folder.path().to_owned()] {
+        let (code, _, error) = run(&["check", text(&path)]);
+        assert_eq!(code, 1);
+        assert!(error.contains(text(&path)), "{error}");
+    }
+}
+
+#[test]
+fn serve_refuses_to_start_on_bad_rules() {
+    let folder = TempDir::new().expect("a folder");
+    let (code, _, error) = run(&["serve", "--rules", text(&write(&folder, "bad.yaml", BAD))]);
+    assert_eq!(code, 1);
+    assert!(error.contains("`one` is not a number of requests"), "{error}");
+}
+
+#[test]
+fn serve_says_when_its_port_is_in_use() {
+    let folder = TempDir::new().expect("a folder");
+    let rules = write(&folder, "good.yaml", GOOD);
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = taken.local_addr().expect("bound").to_string();
+    let (code, _, error) = run(&["serve", "--rules", text(&rules), "--grpc", &addr]);
+    assert_eq!(code, 1);
+    assert!(error.contains(&format!("cannot listen on {addr}")), "{error}");
+    assert!(error.contains("--grpc"), "{error}");
+}
+
+#[test]
+fn wrong_usage_ends_with_two() {
+    for wrong in [&["serve"][..], &["serve", "--rules"], &["sing"], &[]] {
+        assert_eq!(run(wrong).0, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn flags_of_later_releases_are_refused_and_named() {
+    for flag in ["--uds", "--http", "--data", "--store"] {
+        let (code, _, error) = run(&["serve", "--rules", "x", flag, "y"]);
+        assert_eq!(code, 2);
+        assert!(error.contains(flag) && error.contains("not built yet"), "{error}");
+    }
+}
+
+/// A running `serve`, killed when dropped.
+struct Served {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Served {
+    fn start(mut command: Command) -> Served {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let log = BufReader::new(child.stderr.take().expect("a pipe"));
+        Served { child, log }
+    }
+
+    /// Reads the log up to the line that holds `text`.
+    fn line_with(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            let read = self.log.read_line(&mut line).expect("a readable log");
+            assert!(0 < read, "the log ended before `{text}`");
+        }
+        line
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill exists");
+        assert!(sent.success());
+    }
+
+    fn end(mut self) -> (i32, String) {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).expect("a readable log");
+        let code = self.child.wait().expect("it ends").code();
+        (code.expect("it ends by itself"), rest)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn serve_runs_until_a_signal_and_drains() {
+    let folder = TempDir::new().expect("a folder");
+    let rules = write(&folder, "good.yaml", GOOD);
+    for signal in ["TERM", "INT"] {
+        let mut served =
+            Served::start(tollgate(&["serve", "--rules", text(&rules), "--grpc", "127.0.0.1:0"]));
+        served.line_with("serving gRPC");
+        served.signal(signal);
+        let (code, log) = served.end();
+        assert_eq!(code, 0);
+        assert!(log.contains("draining") && log.contains("drained"), "{log}");
+    }
+}
+
+#[test]
+fn a_hangup_reloads_good_rules_and_refuses_bad_ones() {
+    let folder = TempDir::new().expect("a folder");
+    let rules = write(&folder, "rules.yaml", GOOD);
+    let mut served =
+        Served::start(tollgate(&["serve", "--rules", text(&rules), "--grpc", "127.0.0.1:0"]));
+    served.line_with("serving gRPC");
+    write(&folder, "rules.yaml", BAD);
+    served.signal("HUP");
+    served.line_with("is not a number of requests");
+    served.line_with("the rules in force stay");
+    write(&folder, "rules.yaml", &GOOD.replace("name: r", "name: other"));
+    served.signal("HUP");
+    served.line_with("reloaded");
+    let orphan = served.line_with("no rule uses this counter any more");
+    assert!(orphan.contains("r.day"), "{orphan}");
+    served.signal("TERM");
+    assert_eq!(served.end().0, 0);
+}
+
+#[test]
+fn a_flag_outranks_the_environment() {
+    let folder = TempDir::new().expect("a folder");
+    let rules = write(&folder, "good.yaml", GOOD);
+    let mut command = tollgate(&["serve", "--grpc", "127.0.0.1:0", "--log-format", "json"]);
+    command.env("TOLLGATE_RULES", &rules).env("TOLLGATE_GRPC", "127.0.0.1:1");
+    let mut served = Served::start(command);
+    let line = served.line_with("serving gRPC");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a log line in JSON");
+    let addr: SocketAddr =
+        line["fields"]["addr"].as_str().and_then(|addr| addr.parse().ok()).expect("an address");
+    assert!(addr.ip().is_loopback() && addr.port() != 1, "{addr}");
+    served.signal("TERM");
+    assert_eq!(served.end().0, 0);
+}
