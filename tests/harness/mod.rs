@@ -1,9 +1,12 @@
 //! The entrance for tests through the wire: a server on a free port with a manual clock, a client.
 //!
-//! Tools that a test needs (Envoy, grpcurl) are found by `tools`.
+//! Tools that a test needs (Envoy, grpcurl) are found by `tools`; `envoy` puts a real proxy in
+//! front of a server, with a `backend` behind it.
 
 #![allow(dead_code, reason = "each test binary uses its own part of the harness")]
 
+pub mod backend;
+pub mod envoy;
 pub mod tools;
 
 use std::net::SocketAddr;

@@ -1,0 +1,66 @@
+//! What stands behind Envoy: an HTTP server on a free port that answers every request with 200.
+//!
+//! It sends the request's `x-cost` back, so that a test says what an answer costs.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Serves until it is dropped.
+pub struct Backend {
+    pub addr: SocketAddr,
+    served: Arc<AtomicUsize>,
+    serving: JoinHandle<()>,
+}
+
+impl Backend {
+    pub async fn start() -> Backend {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
+        let addr = listener.local_addr().expect("a bound listener has an address");
+        let served = Arc::new(AtomicUsize::new(0));
+        let serving = tokio::spawn(accept(listener, served.clone()));
+        Backend { addr, served, serving }
+    }
+
+    /// Requests that came through. Relaxed: the request's own answer orders the count.
+    pub fn served(&self) -> usize {
+        self.served.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, served: Arc<AtomicUsize>) {
+    loop {
+        let (stream, _) = listener.accept().await.expect("the listener is sound");
+        let served = served.clone();
+        let service = service_fn(move |request| {
+            served.fetch_add(1, Ordering::Relaxed);
+            async move { Ok::<_, Infallible>(answer(&request)) }
+        });
+        // Envoy ends connections as it likes; that is no failure of a test.
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::from_static(b"fine")));
+    if let Some(cost) = request.headers().get("x-cost") {
+        answer.headers_mut().insert("x-cost", cost.clone());
+    }
+    answer
+}
