@@ -12,6 +12,7 @@ pub use self::health::Health;
 use std::sync::Arc;
 
 use tonic::service::Routes;
+use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::gate::Gate;
 
@@ -73,16 +74,21 @@ const REQUEST_BYTES_MAX: usize = 1 << 20;
 pub fn routes(gate: Arc<Gate>, health: &Health) -> Routes {
     let service = RateLimitServiceServer::new(RateLimit::new(gate))
         .max_decoding_message_size(REQUEST_BYTES_MAX);
+    // Both versions of reflection list the same services, themselves included.
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(v1alpha::FILE_DESCRIPTOR_SET)
+            .include_reflection_service(false)
     };
-    let v1 = reflection().build_v1().expect("the compiled descriptors are sound");
-    let v1alpha = reflection().build_v1alpha().expect("the compiled descriptors are sound");
+    let reflection_v1 = reflection().build_v1().expect("the compiled descriptors are sound");
+    let reflection_v1alpha =
+        reflection().build_v1alpha().expect("the compiled descriptors are sound");
     Routes::new(service)
         .add_service(health.service())
-        .add_service(v1)
-        .add_service(v1alpha)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
         .prepare()
 }

@@ -48,9 +48,8 @@ fn keys_that_are_wrong_or_not_built() {
         check(&text, &[("2:1", &format!("`{key}` is part of the rules language, but not built"))]);
     }
     for key in ["ban", "counter", "dedupe", "enforce", "hold", "refundable", "replaces"] {
-        let text = format!(
-            "domain: d\nrules:\n  - name: r\n    {key}: x\n    limits: [{{ requests: 1, per: s }}]\n"
-        );
+        let limits = "limits: [{ requests: 1, per: s }]";
+        let text = format!("domain: d\nrules:\n  - name: r\n    {key}: x\n    {limits}\n");
         check(&text, &[("4:5", &format!("take `{key}` out"))]);
     }
     check_limit("requests: 1, per: s, anchor_day: 3", 21, "`anchor_day` is part of the rules");

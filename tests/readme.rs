@@ -1,0 +1,76 @@
+//! What the README and the examples say, tried with the real programs.
+
+mod harness;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use harness::{KEY, Server, tools};
+use tokio::process::Command;
+use tollgate::config::{self, Source};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The fenced blocks of a language, in order.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let after = text.split(&fence).skip(1);
+    after.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(root).expect("the folder is there");
+    entries.map(|entry| entry.expect("a readable folder").path()).collect()
+}
+
+#[tokio::test]
+async fn the_call_in_the_readme_gets_the_answer_in_the_readme() {
+    let Some(grpcurl) = tools::find("grpcurl", "the README's call") else { return };
+    let readme = read("README.md");
+    let calls = blocks(&readme, "sh");
+    let call = calls.iter().find(|block| block.starts_with("grpcurl")).expect("the call");
+    let expected = blocks(&readme, "json").remove(0);
+    let server = Server::start(&read("deploy/rules/quickstart.yaml")).await;
+    // The README shows a call made with 44 seconds of its minute left.
+    server.advance_s(16);
+    let grpcurl = grpcurl.to_str().expect("a path of text");
+    let call = call.replacen("grpcurl", grpcurl, 1);
+    let call = call.replace("127.0.0.1:8081", &server.addr.to_string());
+    let mut shell = Command::new("sh");
+    let output = shell.arg("-c").arg(call).stderr(Stdio::inherit()).output().await;
+    let answer = String::from_utf8(output.expect("a shell").stdout).expect("text");
+    assert_eq!(answer, expected);
+    server.stop().await;
+}
+
+#[test]
+fn the_rules_in_the_readme_compile_without_a_warning() {
+    let text = blocks(&read("README.md"), "yaml").remove(0);
+    let loaded = config::compile_all(KEY, &[Source { name: "README.md".into(), text }]);
+    assert!(loaded.rules.is_ok(), "{}", loaded.rules.err().expect("an error"));
+    assert_eq!(loaded.warnings, "");
+}
+
+#[test]
+fn the_example_rules_compile_without_a_warning() {
+    let loaded = config::load(KEY, &[Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rules")]);
+    assert!(loaded.rules.is_ok(), "{}", loaded.rules.err().expect("an error"));
+    assert_eq!(loaded.warnings, "");
+}
+
+#[tokio::test]
+async fn envoy_accepts_the_example_configurations() {
+    let Some(envoy) = tools::find("envoy", "the example configurations") else { return };
+    for file in yaml_files("deploy/envoy") {
+        let mut validate = Command::new(&envoy);
+        validate.args(["--mode", "validate", "-l", "warn", "-c"]).arg(&file);
+        let output = validate.output().await.expect("Envoy starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", file.display());
+    }
+}
