@@ -66,7 +66,7 @@ pub fn fit(limit: &Limit, state: &State, now: Timestamp, cost: u64) -> Fit {
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
             log.fit(*window_us, requests, now, cost)
         }
-        (Algorithm::TokenBucket { window_us, burst }, State::Bucket(bucket)) => {
+        (Algorithm::TokenBucket { window_us, burst, .. }, State::Bucket(bucket)) => {
             bucket.fit(rate(limit, *window_us), *burst, now, cost)
         }
         (_, state) => mismatch(state),
@@ -107,7 +107,7 @@ pub fn charge(limit: &Limit, state: &mut State, now: Timestamp, cost: u64) {
             *count = count.at(calendar_end(calendar, now)).plus(cost);
         }
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
-            log.charge(*window_us, sliding_log::entries_max(limit.budget), now, cost);
+            log.charge(*window_us, now, cost);
         }
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             *bucket = bucket.charged(rate(limit, *window_us), now, cost);
@@ -116,9 +116,17 @@ pub fn charge(limit: &Limit, state: &mut State, now: Timestamp, cost: u64) {
     }
 }
 
-/// From when on the counter holds nothing worth keeping: it then answers as a fresh one would.
+/// From when on the counter holds nothing worth keeping: it then answers as a fresh one would,
+/// also to a key that has changed to the plan under which a bucket empties most slowly.
 pub fn expires_at(limit: &Limit, state: &State, now: Timestamp) -> Timestamp {
-    now.plus(read(limit, state, now, 0).reset_us)
+    let reset_us = match (&limit.algorithm, state) {
+        (&Algorithm::TokenBucket { window_us, requests_min, .. }, State::Bucket(bucket)) => {
+            let slowest = token_bucket::Rate { requests: requests_min, window_us };
+            bucket.read(slowest, now, 0).1
+        }
+        _ => read(limit, state, now, 0).reset_us,
+    };
+    now.plus(reset_us)
 }
 
 fn calendar_end(calendar: &Calendar, now: Timestamp) -> Timestamp {
@@ -137,4 +145,33 @@ fn rate(limit: &Limit, window_us: u64) -> token_bucket::Rate {
 
 fn mismatch(state: &State) -> ! {
     unreachable!("a counter's key names its algorithm, yet it holds {state:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::key::HashKey;
+    use crate::limit::{Charge, OnExceed, Per, Unit};
+
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_kept_until_the_slowest_plan_has_emptied_it() {
+        // Ten hits of a plan with 10 a microsecond were swept after that microsecond. A key that
+        // had meanwhile changed to a plan with 1 found its bucket full or empty, depending on
+        // whether the sweep had come by.
+        let algorithm = Algorithm::TokenBucket { window_us: 1, burst: 10, requests_min: 1 };
+        let limit = Limit {
+            label: "per-key.rate".into(),
+            budget: Budget::Requests(10),
+            per: Per { count: 1, unit: Unit::Second },
+            tag: HashKey::from_bytes([7; 16]).tag(&["rate"]),
+            algorithm,
+            on_exceed: OnExceed::Deny,
+            charge: Charge::Admitted,
+        };
+        let (mut state, now) = (fresh(&limit), Timestamp::from_secs(1));
+        charge(&limit, &mut state, now, 10);
+        assert_eq!(read(&limit, &state, now, 0).reset_us, 1);
+        assert_eq!(expires_at(&limit, &state, now), now.plus(10));
+    }
 }

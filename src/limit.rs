@@ -35,7 +35,12 @@ pub enum Algorithm {
     /// Every span of this length, exactly.
     SlidingLog { window_us: u64 },
     /// A bucket that holds `burst` and gives the budget back evenly over the window.
-    TokenBucket { window_us: u64, burst: u64 },
+    TokenBucket {
+        window_us: u64,
+        burst: u64,
+        /// The smallest budget by which a plan may come to empty the same bucket.
+        requests_min: u64,
+    },
 }
 
 /// How a limit measures, without its budget: two limits that read the same here can share counters.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limit::{Budget, SLIDING_LOG_REQUESTS_MAX};
+use crate::limit::SLIDING_LOG_REQUESTS_MAX;
 use crate::time::Timestamp;
 
 use super::Fit;
@@ -22,32 +22,25 @@ struct Entry {
     hits: u64,
 }
 
-/// How many stamps a budget needs: one per hit that fits. Charges beyond the budget are kept
-/// too, but in no more stamps than that, since only the newest hits decide when there is room.
-pub fn entries_max(budget: Budget) -> usize {
-    let requests = match budget {
-        Budget::Requests(requests) => requests.clamp(1, SLIDING_LOG_REQUESTS_MAX),
-        Budget::Unlimited => SLIDING_LOG_REQUESTS_MAX,
-    };
-    requests as usize
-}
+/// Charges beyond the budget are kept too, but in no more stamps than the largest budget has hits,
+/// since only so many of the newest decide when there is room. The limit's own budget is no
+/// measure: the key may change to a plan with a larger one, which needs the older stamps.
+const ENTRIES_MAX: usize = SLIDING_LOG_REQUESTS_MAX as usize;
 
 impl Log {
     pub fn fit(&self, window_us: u64, requests: u64, now: Timestamp, cost: u64) -> Fit {
         if cost > requests {
             return Fit::Never;
         }
-        let mut used = self.used(window_us, now);
-        if used.saturating_add(cost) <= requests {
-            return Fit::Now;
-        }
-        for entry in self.live(window_us, now) {
-            used = used.saturating_sub(entry.hits);
-            if used.saturating_add(cost) <= requests {
+        // From the newest on, the first hit that leaves no room has to go, and all before it. In
+        // this order a sum that saturates still is too large, and an old one cannot hide a newer.
+        let mut used = 0u64;
+        for entry in self.live(window_us, now).rev() {
+            used = used.saturating_add(entry.hits);
+            if requests - cost < used {
                 return Fit::After(entry.stamp.plus(window_us).since(now));
             }
         }
-        // With every hit gone nothing is used, and the cost alone fits: the loop has returned.
         Fit::Now
     }
 
@@ -63,7 +56,7 @@ impl Log {
         (used, newest.map_or(0, |stamp| stamp.plus(window_us).since(now)))
     }
 
-    pub fn charge(&mut self, window_us: u64, entries_max: usize, now: Timestamp, cost: u64) {
+    pub fn charge(&mut self, window_us: u64, now: Timestamp, cost: u64) {
         while self.entries.front().is_some_and(|entry| entry.stamp.plus(window_us) <= now) {
             self.entries.pop_front();
         }
@@ -73,13 +66,13 @@ impl Log {
             Some(newest) if now <= newest.stamp => newest.hits = newest.hits.saturating_add(cost),
             _ => self.entries.push_back(Entry { stamp: now, hits: cost }),
         }
-        while entries_max < self.entries.len() {
+        while ENTRIES_MAX < self.entries.len() {
             self.merge_oldest();
         }
     }
 
     /// Lets the oldest hits expire with the next oldest. Called only while the newer entries
-    /// alone fill the budget, when neither of the two can decide anything.
+    /// alone fill any budget, when neither of the two can decide anything.
     fn merge_oldest(&mut self) {
         if let (Some(oldest), Some(next)) = (self.entries.pop_front(), self.entries.front_mut()) {
             next.hits = next.hits.saturating_add(oldest.hits);
@@ -113,7 +106,7 @@ mod tests {
     fn log(hits: &[(u64, u64)]) -> Log {
         let mut log = Log::default();
         for &(us, cost) in hits {
-            log.charge(WINDOW_US, 10, at(us), cost);
+            log.charge(WINDOW_US, at(us), cost);
         }
         log
     }
@@ -134,21 +127,41 @@ mod tests {
     }
 
     #[test]
-    fn charges_beyond_the_budget_keep_no_more_stamps_than_it() {
+    fn charges_beyond_the_budget_keep_no_more_stamps_than_the_largest_budget_has() {
+        let window_us = 100_000;
         let mut log = Log::default();
-        for us in 0..50 {
-            log.charge(WINDOW_US, 10, at(us), 1);
+        for us in 0..ENTRIES_MAX as u64 + 5 {
+            log.charge(window_us, at(us), 1);
         }
-        assert_eq!(log.entries.len(), 10);
-        assert_eq!(log.read(WINDOW_US, at(50), 0), (50, 99));
-        // The tenth newest hit came at 40: room for one comes when it leaves.
-        assert_eq!(log.fit(WINDOW_US, 10, at(50), 1), Fit::After(90));
+        assert_eq!(log.entries.len(), ENTRIES_MAX);
+        let newest = ENTRIES_MAX as u64 + 4;
+        assert_eq!(log.read(window_us, at(newest), 0), (newest + 1, window_us));
+        // The tenth newest hit came nine before the newest: room for one comes when it leaves.
+        assert_eq!(log.fit(window_us, 10, at(newest), 1), Fit::After(window_us - 9));
+    }
+
+    #[test]
+    fn hits_beyond_one_budget_leave_one_by_one_for_a_larger_one() {
+        // A soft limit of 2 was charged with 10 and kept two stamps for them, the older with
+        // nine hits. After an upgrade to 5 all ten counted until the ninth had left.
+        let hits: Vec<(u64, u64)> = (0..10).map(|us| (us, 1)).collect();
+        let log = log(&hits);
+        assert_eq!(log.fit(WINDOW_US, 5, at(10), 1), Fit::After(95));
+        assert_eq!(log.fit(WINDOW_US, 5, at(105), 1), Fit::Now);
+    }
+
+    #[test]
+    fn the_largest_number_of_hits_hides_no_others() {
+        // Sums saturate. Taking the first entry off a saturated sum left nothing of the second,
+        // and the promised wait ended with the first.
+        let log = log(&[(0, u64::MAX), (10, 5)]);
+        assert_eq!(log.fit(WINDOW_US, 5, at(20), 1), Fit::After(90));
     }
 
     #[test]
     fn a_clock_set_back_never_shortens_what_counts() {
         let mut log = log(&[(50, 1)]);
-        log.charge(WINDOW_US, 10, at(0), 1);
+        log.charge(WINDOW_US, at(0), 1);
         assert_eq!(log.fit(WINDOW_US, 2, at(0), 1), Fit::After(150));
     }
 }

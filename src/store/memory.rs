@@ -73,13 +73,17 @@ impl Memory {
             hits.iter().map(|hit| shards.fit(hit, now)).collect();
         let has_room = |(hit, fit): (&Hit<'_>, &Fit)| !hit.votes || *fit == Fit::Now;
         let admitted = !refused && hits.iter().zip(&fits).all(has_room);
-        for (hit, fit) in hits.iter().zip(&mut fits) {
-            if hit.charge == 0 || !(admitted || hit.limit.charge == Charge::Always) {
-                continue;
-            }
+        let takes =
+            |hit: &&Hit<'_>| hit.charge > 0 && (admitted || hit.limit.charge == Charge::Always);
+        let mut charged = false;
+        for hit in hits.iter().filter(takes) {
             shards.charge(hit, now);
-            if *fit != Fit::Now {
-                // What was charged beyond the budget makes the wait longer.
+            charged = true;
+        }
+        if charged && !admitted {
+            // What was charged beyond the budget makes waits longer; how much so is known only
+            // when all is charged, since several hits may lie on one counter.
+            for (hit, fit) in hits.iter().zip(&mut fits).filter(|(_, fit)| **fit != Fit::Now) {
                 *fit = shards.fit(hit, now);
             }
         }

@@ -1,6 +1,6 @@
 //! Limits: budgets, windows, and which of them go together.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::calendar::{Calendar, Period};
 use crate::config::decode::{At, nearest, parse_whole_number};
@@ -245,5 +245,25 @@ fn token_bucket(
         (None, Budget::Requests(requests)) => requests,
         (None, Budget::Unlimited) => u64::MAX,
     };
-    Ok(Algorithm::TokenBucket { window_us, burst })
+    let requests_min = match budget {
+        Budget::Requests(requests) => requests,
+        Budget::Unlimited => u64::MAX,
+    };
+    Ok(Algorithm::TokenBucket { window_us, burst, requests_min })
+}
+
+/// Tells each bucket the smallest budget that any of these plans has under its name.
+pub fn share_buckets(plans: &mut [Vec<PlanLimit>]) {
+    let mut smallest: HashMap<String, u64> = HashMap::new();
+    for PlanLimit { name, limit, .. } in plans.iter().flatten() {
+        if let Algorithm::TokenBucket { requests_min, .. } = limit.algorithm {
+            let known = smallest.entry(name.clone()).or_insert(requests_min);
+            *known = requests_min.min(*known);
+        }
+    }
+    for PlanLimit { name, limit, .. } in plans.iter_mut().flatten() {
+        if let Algorithm::TokenBucket { requests_min, .. } = &mut limit.algorithm {
+            *requests_min = smallest[name];
+        }
+    }
 }

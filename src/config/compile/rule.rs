@@ -8,6 +8,7 @@ use crate::config::problem::Span;
 use crate::rules::{Condition, Cost, Limits, Pattern, Rule, Test, rule_prefix};
 
 use super::Compiler;
+use super::limit::{PlanLimit, share_buckets};
 
 /// In place of a plan's name: a call without a plan is refused.
 pub const REFUSE: &str = "refuse";
@@ -157,12 +158,13 @@ impl<'d> Compiler<'d> {
         // Findings of the plans themselves were made once, ahead of all rules.
         let found = self.findings.len();
         let plans = self.plans;
-        let table = plans.iter().map(|(name, plan)| {
-            let limits = self.plan_limits(rule, plan);
-            let limits = limits.into_iter().map(|(limit, _)| limit.limit).collect();
-            (name.value.as_str().into(), limits)
-        });
-        let plans = table.collect();
+        let limits = plans.iter().map(|(_, plan)| self.plan_limits(rule, plan));
+        let limits = limits.map(|limits| limits.into_iter().map(|(limit, _)| limit).collect());
+        let mut limits: Vec<Vec<PlanLimit>> = limits.collect();
+        share_buckets(&mut limits);
+        let names = plans.iter().map(|(name, _)| name.value.as_str().into());
+        let limits = limits.into_iter().map(|limits| limits.into_iter().map(|limit| limit.limit));
+        let plans = names.zip(limits.map(Iterator::collect)).collect();
         self.findings.truncate(found);
         let otherwise = (otherwise.value != REFUSE).then(|| otherwise.value.as_str().into());
         Limits::Plans { from: from.value.as_str().into(), plans, otherwise }
