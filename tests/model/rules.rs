@@ -1,0 +1,116 @@
+//! Rules as the model reads them: every rule is tried on every descriptor, one after the other.
+
+use std::collections::BTreeMap;
+
+use super::limit::Limit;
+
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub zone: &'static str,
+    pub overrides: bool,
+    pub plans: Vec<(&'static str, Vec<Limit>)>,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub name: String,
+    pub conditions: Conditions,
+    pub count_by: Vec<&'static str>,
+    pub costs: Vec<(Conditions, u64)>,
+    pub limits: Limits,
+}
+
+#[derive(Clone, Debug)]
+pub enum Limits {
+    Own(Vec<Limit>),
+    /// Those of the plan that the entry `plan` names; or of this one, or refuse.
+    OfPlan {
+        otherwise: Option<&'static str>,
+    },
+}
+
+pub type Conditions = BTreeMap<&'static str, Test>;
+
+#[derive(Clone, Debug)]
+pub enum Test {
+    AnyOf(Vec<String>),
+    NoneOf(Vec<String>),
+    Present(bool),
+}
+
+pub type Entry = (&'static str, String);
+
+impl Rules {
+    /// One rule named `r` that counts by `key`.
+    pub fn by_key(limits: Vec<Limit>) -> Rules {
+        let rule = Rule::by_key("r", Limits::Own(limits));
+        Rules { zone: "UTC", overrides: true, plans: Vec::new(), rules: vec![rule] }
+    }
+
+    pub fn applying<'r>(&'r self, entries: &'r [Entry]) -> impl Iterator<Item = &'r Rule> {
+        self.rules.iter().filter(|rule| {
+            let counted = rule.count_by.iter().all(|key| last(entries, key).is_some());
+            counted && all_hold(&rule.conditions, entries)
+        })
+    }
+
+    /// The limits that a rule holds a descriptor to; none if no plan serves it.
+    pub fn limits<'r>(&'r self, rule: &'r Rule, entries: &[Entry]) -> Option<&'r [Limit]> {
+        let otherwise = match &rule.limits {
+            Limits::Own(limits) => return Some(limits),
+            Limits::OfPlan { otherwise } => otherwise,
+        };
+        let plan = |name: &str| self.plans.iter().find(|(plan, _)| *plan == name);
+        let named = last(entries, "plan").and_then(plan);
+        let (_, limits) = named.or_else(|| plan((*otherwise)?))?;
+        Some(limits)
+    }
+}
+
+impl Rule {
+    pub fn by_key(name: &str, limits: Limits) -> Rule {
+        let (conditions, costs) = (Conditions::new(), Vec::new());
+        Rule { name: name.into(), conditions, count_by: vec!["key"], costs, limits }
+    }
+
+    pub fn cost(&self, entries: &[Entry]) -> u64 {
+        let first = self.costs.iter().find(|(conditions, _)| all_hold(conditions, entries));
+        first.map_or(1, |(_, cost)| *cost)
+    }
+}
+
+/// The value of an entry; of a repeated one, the last.
+pub fn last<'e>(entries: &'e [Entry], key: &str) -> Option<&'e str> {
+    entries.iter().rfind(|(name, _)| *name == key).map(|(_, value)| value.as_str())
+}
+
+fn all_hold(conditions: &Conditions, entries: &[Entry]) -> bool {
+    conditions.iter().all(|(key, test)| {
+        let value = last(entries, key);
+        let is_one_of = |patterns: &[String]| {
+            value.is_some_and(|value| patterns.iter().any(|pattern| matches(pattern, value)))
+        };
+        match test {
+            Test::AnyOf(patterns) => is_one_of(patterns),
+            Test::NoneOf(patterns) => !is_one_of(patterns),
+            Test::Present(present) => value.is_some() == *present,
+        }
+    })
+}
+
+fn matches(pattern: &str, value: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let value: Vec<char> = value.chars().collect();
+    chars_match(&pattern, &value)
+}
+
+/// A star tries every length that it could stand for.
+fn chars_match(pattern: &[char], value: &[char]) -> bool {
+    match pattern {
+        [] => value.is_empty(),
+        ['\\', '*', rest @ ..] => value.first() == Some(&'*') && chars_match(rest, &value[1..]),
+        ['*', rest @ ..] => (0..=value.len()).any(|taken| chars_match(rest, &value[taken..])),
+        [char, rest @ ..] => value.first() == Some(char) && chars_match(rest, &value[1..]),
+    }
+}

@@ -1,0 +1,94 @@
+//! Writes the model's rules as the file that the real thing reads.
+
+use super::limit::{Limit, Measure, OnExceed, Period};
+use super::rules::{Conditions, Limits, Rule, Rules, Test};
+
+pub fn file(domain: &str, rules: &Rules) -> String {
+    let Rules { zone, overrides, plans, rules } = rules;
+    let mut text = format!("domain: {domain}\ntime_zone: {zone}\noverrides: {overrides}\n");
+    if !plans.is_empty() {
+        text += "plans:\n";
+        for (name, limits) in plans {
+            text += &format!("  {name}: {{ {} }}\n", limit_list(limits));
+        }
+    }
+    text += "rules:\n";
+    text.extend(rules.iter().map(rule));
+    text
+}
+
+fn rule(rule: &Rule) -> String {
+    let mut text = format!("  - name: {}\n", rule.name);
+    if !rule.conditions.is_empty() {
+        text += &format!("    match: {}\n", conditions(&rule.conditions));
+    }
+    if !rule.count_by.is_empty() {
+        text += &format!("    count_by: [{}]\n", rule.count_by.join(", "));
+    }
+    if !rule.costs.is_empty() {
+        let cost = |(when, cost)| format!("{{ match: {}, cost: {cost} }}", conditions(when));
+        let costs = rule.costs.iter().map(|(when, amount)| cost((when, amount)));
+        text += &format!("    costs: [{}]\n", costs.collect::<Vec<_>>().join(", "));
+    }
+    let limits = match &rule.limits {
+        Limits::Own(limits) => limit_list(limits),
+        Limits::OfPlan { otherwise } => {
+            let otherwise = otherwise.unwrap_or("refuse");
+            format!("plan: {{ from: plan, otherwise: {otherwise} }}")
+        }
+    };
+    text + "    " + &limits + "\n"
+}
+
+fn limit_list(limits: &[Limit]) -> String {
+    let limits: Vec<String> = limits.iter().map(limit).collect();
+    format!("limits: [{}]", limits.join(", "))
+}
+
+fn limit(limit: &Limit) -> String {
+    let requests = limit.budget.map_or("unlimited".into(), |budget| budget.to_string());
+    let measure = match &limit.measure {
+        Measure::Fixed { seconds } => format!("per: {seconds}s, algorithm: fixed_window"),
+        Measure::Log { seconds } => format!("per: {seconds}s, algorithm: sliding_log"),
+        Measure::Bucket { seconds, burst } => format!("per: {seconds}s, burst: {burst}"),
+        Measure::Calendar { period, .. } => {
+            format!("per: {}, algorithm: calendar", period_name(*period))
+        }
+    };
+    let on_exceed = match limit.on_exceed {
+        OnExceed::Deny => "deny",
+        OnExceed::Allow => "allow",
+        OnExceed::Shadow => "shadow",
+    };
+    let charge = if limit.charged_always { "always" } else { "admitted" };
+    let name = limit.name;
+    let fate = format!("on_exceed: {on_exceed}, charge: {charge}");
+    format!("{{ name: {name}, requests: {requests}, {measure}, {fate} }}")
+}
+
+fn period_name(period: Period) -> &'static str {
+    match period {
+        Period::Hour => "hour",
+        Period::Day => "day",
+        Period::Week => "week",
+        Period::Month => "month",
+        Period::Year => "year",
+    }
+}
+
+fn conditions(conditions: &Conditions) -> String {
+    let pair = |(key, test): (&&str, &Test)| match test {
+        Test::AnyOf(patterns) => format!("{key}: {}", list(patterns)),
+        Test::NoneOf(patterns) => format!("{key}: {{ not: {} }}", list(patterns)),
+        Test::Present(present) => format!("{key}: {{ present: {present} }}"),
+    };
+    format!("{{ {} }}", conditions.iter().map(pair).collect::<Vec<_>>().join(", "))
+}
+
+/// A single value stands alone. In single quotes YAML leaves backslashes as they are.
+fn list(patterns: &[String]) -> String {
+    match patterns {
+        [single] => format!("'{single}'"),
+        several => format!("['{}']", several.join("', '")),
+    }
+}
