@@ -150,7 +150,7 @@ fn mismatch(state: &State) -> ! {
 #[cfg(test)]
 mod tests {
     use crate::key::HashKey;
-    use crate::limit::{Charge, OnExceed, Per, Unit};
+    use crate::limit::{Charge, Durability, OnExceed, Per, Unit};
 
     use super::*;
 
@@ -168,6 +168,7 @@ mod tests {
             algorithm,
             on_exceed: OnExceed::Deny,
             charge: Charge::Admitted,
+            durability: Durability::Ordinary,
         };
         let (mut state, now) = (fresh(&limit), Timestamp::from_secs(1));
         charge(&limit, &mut state, now, 10);

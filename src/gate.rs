@@ -1,28 +1,79 @@
 //! What one server decides with: the rules in force, the counters, and the clock.
 //!
 //! The rules stand behind one pointer that is swapped whole, so a call is decided by one set from
-//! its start to its end, and a reload never makes a call wait.
+//! its start to its end, and a reload never makes a call wait. A gate that opens only later, when
+//! what was on disk is back in memory, decides nothing before.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
 use crate::limiter::{self, Verdict};
 use crate::query::Query;
 use crate::rules::RuleSet;
+use crate::store::journal::{NotWritten, Shared, Ticket};
 use crate::store::{Memory, SHARDS};
 use crate::time::{Clock, Timestamp};
 
 #[derive(Debug)]
 pub struct Gate {
     rules: ArcSwap<RuleSet>,
-    counters: Memory,
+    counters: Arc<Memory>,
+    journal: Option<Arc<Shared>>,
     clock: Clock,
+    open: AtomicBool,
 }
 
 impl Gate {
+    /// A gate over counters that end with the process; it is open at once.
     pub fn new(rules: RuleSet, clock: Clock) -> Gate {
-        Gate { rules: ArcSwap::from_pointee(rules), counters: Memory::new(), clock }
+        Gate {
+            rules: ArcSwap::from_pointee(rules),
+            counters: Arc::new(Memory::new()),
+            journal: None,
+            clock,
+            open: AtomicBool::new(true),
+        }
+    }
+
+    /// A gate over counters that a journal keeps; it opens when they have been restored.
+    pub fn kept(rules: RuleSet, clock: Clock, journal: Arc<Shared>, window_us_min: u64) -> Gate {
+        Gate {
+            counters: Arc::new(Memory::kept(journal.clone(), window_us_min)),
+            journal: Some(journal),
+            open: AtomicBool::new(false),
+            ..Gate::new(rules, clock)
+        }
+    }
+
+    /// From now on the gate decides. What was restored before is seen by whoever sees it open.
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Release);
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.counters
+    }
+
+    pub fn journal(&self) -> Option<&Arc<Shared>> {
+        self.journal.as_ref()
+    }
+
+    /// Ends when what a verdict depends on is on disk, or cannot be.
+    pub async fn written(&self, ticket: Ticket) -> Result<(), NotWritten> {
+        match &self.journal {
+            Some(journal) => journal.written(ticket).await,
+            None => Ok(()),
+        }
     }
 
     /// The rules in force; the guard must not be kept beyond one call.

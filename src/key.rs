@@ -39,6 +39,11 @@ impl HashKey {
         HashKey(bytes)
     }
 
+    /// The secret itself, to be kept with the data whose keys it makes.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     /// A key that nobody can guess, drawn from the seeds that the standard library takes from
     /// the operating system.
     pub fn random() -> HashKey {
@@ -83,6 +88,14 @@ impl Identity {
 }
 
 impl CounterKey {
+    pub const fn from_u128(number: u128) -> CounterKey {
+        CounterKey(number)
+    }
+
+    pub const fn to_u128(self) -> u128 {
+        self.0
+    }
+
     /// Bits for a hash table. The fingerprint is uniform already and hashing it again would
     /// only cost time.
     pub fn table_hash(self) -> u64 {

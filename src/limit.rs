@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::calendar::Calendar;
 use crate::key::LimitTag;
+use crate::time::SECOND_US;
 
 /// A sliding log keeps a stamp for each hit, so its budget is bounded: ten thousand stamps are
 /// 160 kB for one key, and a scan of them is still microseconds.
@@ -79,6 +80,15 @@ pub enum Charge {
     Always,
 }
 
+/// What a crash may cost a limit whose counters are kept on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// At most the last second of hits.
+    Ordinary,
+    /// Nothing: the answer leaves only after its charge is on disk.
+    Strict,
+}
+
 /// The unit in which a window is shown to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -132,11 +142,17 @@ pub struct Limit {
     pub algorithm: Algorithm,
     pub on_exceed: OnExceed,
     pub charge: Charge,
+    pub durability: Durability,
     /// What sets this limit's counters apart from others of the same identity.
     pub tag: LimitTag,
 }
 
 impl Limit {
+    /// The length of the window, nominal where the calendar makes it vary.
+    pub fn window_us(&self) -> u64 {
+        self.per.window_s() * SECOND_US
+    }
+
     /// The most that can be in use at once: a bucket's burst, else the budget.
     pub fn capacity(&self) -> Budget {
         match (self.budget, &self.algorithm) {

@@ -44,5 +44,5 @@ pub fn decide<'a>(
         verdict::status(subject.refused, &mut candidates)
     };
     let statuses = resolved.subjects.iter().map(status).collect();
-    Verdict { admitted: applied.admitted, statuses }
+    Verdict { admitted: applied.admitted, statuses, ticket: applied.ticket }
 }

@@ -3,7 +3,12 @@
 //! The only spawner, save for the transport's connections. It is handed a listener that is bound
 //! already and a future that means "stop", so that a test needs neither port nor signal.
 
+mod keeping;
+
+pub use self::keeping::{Data, Error};
+
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +20,8 @@ use crate::gate::Gate;
 use crate::grpc::{self, Health};
 use crate::store::SHARDS;
 use crate::transport::{self, Drained};
+
+use self::keeping::Keeping;
 
 /// All counters are looked through once in this time for those that expired.
 const SWEEP_ROUND: Duration = Duration::from_secs(60);
@@ -28,27 +35,48 @@ const SWEEP_SHARDS: usize =
 
 /// Serves `gate` on `listener` until `stop` ends, then drains within `drain_deadline`.
 ///
-/// While draining, health says NOT_SERVING and accepted calls are answered.
+/// With `data`, what is on disk is restored first, and health says NOT_SERVING until it is. While
+/// draining it says so again, and accepted calls are answered.
 pub async fn run(
     listener: TcpListener,
     gate: Arc<Gate>,
+    data: Option<Data>,
     stop: impl Future<Output = ()>,
     drain_deadline: Duration,
-) -> Drained {
+) -> Result<Drained, Error> {
+    let mut stop = pin!(stop);
     let mut health = Health::starting().await;
     let routes = grpc::routes(gate.clone(), &health);
     let (stopping, stopped) = watch::channel(false);
     let serving = tokio::spawn(transport::serve(listener, routes, stopped, drain_deadline));
-    let sweeping = tokio::spawn(sweep(gate));
-    health.serving().await;
-    stop.await;
+    let sweeping = tokio::spawn(sweep(gate.clone()));
+    let kept = tokio::select! {
+        kept = keep(&gate, data) => Some(kept),
+        () = stop.as_mut() => None,
+    };
+    if let Some(Ok(_)) = kept {
+        gate.open();
+        health.serving().await;
+        stop.await;
+    }
     health.not_serving().await;
     stopping.send_replace(true);
     health.end_watches().await;
-    let drained = serving.await;
-    sweeping.abort();
     // A panic in the transport is the only way not to have drained; it must not be hidden.
-    drained.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    let drained = serving.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+    sweeping.abort();
+    // All calls have ended, so what the journal writes now is all there will be.
+    if let Some(keeping) = kept.transpose()?.flatten() {
+        keeping.close().await;
+    }
+    Ok(drained)
+}
+
+async fn keep(gate: &Gate, data: Option<Data>) -> Result<Option<Keeping>, Error> {
+    match (data, gate.journal()) {
+        (Some(data), Some(journal)) => data.open(gate, journal.clone()).await.map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Drops expired counters a few shards at a time, for ever.

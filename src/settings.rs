@@ -46,6 +46,23 @@ pub struct Serve {
     #[arg(long, value_name = "SECONDS", default_value = "10", env = "TOLLGATE_DRAIN_SECONDS")]
     pub drain_seconds: u32,
 
+    /// A directory in which counters outlive the process; made if it is not there.
+    #[arg(long, value_name = "DIR", env = "TOLLGATE_DATA")]
+    pub data: Option<PathBuf>,
+
+    /// Counters with windows of at least this length are kept in the data directory.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "60",
+        env = "TOLLGATE_DURABLE_FROM_SECONDS"
+    )]
+    pub durable_from_seconds: u32,
+
+    /// How long to wait for another server to let go of the data directory.
+    #[arg(long, value_name = "SECONDS", default_value = "60", env = "TOLLGATE_LOCK_WAIT_SECONDS")]
+    pub lock_wait_seconds: u32,
+
     #[command(flatten)]
     not_yet: NotYet,
 }
@@ -58,9 +75,6 @@ struct NotYet {
 
     #[arg(long, hide = true, env = "TOLLGATE_HTTP", value_parser = not_yet("the HTTP side"))]
     http: Option<String>,
-
-    #[arg(long, hide = true, env = "TOLLGATE_DATA", value_parser = not_yet("a data directory"))]
-    data: Option<String>,
 
     #[arg(long, hide = true, env = "TOLLGATE_STORE", value_parser = not_yet("another store"))]
     store: Option<String>,

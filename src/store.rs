@@ -3,6 +3,7 @@
 //! A store takes the hits of one decision and commits them together or not at all. It knows
 //! limits and keys, and nothing of descriptors, rules or domains.
 
+pub mod journal;
 mod memory;
 
 pub use memory::{Memory, SHARDS};
@@ -11,6 +12,8 @@ use smallvec::SmallVec;
 
 use crate::key::CounterKey;
 use crate::limit::Limit;
+
+use self::journal::Ticket;
 
 /// Most decisions touch a handful of counters; these many need no allocation.
 pub const HITS_INLINE: usize = 8;
@@ -63,4 +66,6 @@ pub enum Room {
 pub struct Applied {
     pub admitted: bool,
     pub outcomes: SmallVec<[Outcome; HITS_INLINE]>,
+    /// What must be on disk before the decision is answered, if anything.
+    pub ticket: Option<Ticket>,
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Microseconds in a second: the clock's tick is one microsecond.
 pub const SECOND_US: u64 = 1_000_000;
@@ -92,6 +92,21 @@ impl ManualClock {
     /// This source as the clock of a server.
     pub fn clock(&self) -> Clock {
         Clock::Manual(self.clone())
+    }
+}
+
+/// Measures how long something takes, whatever is done to the wall clock meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "the one place that may read the clock")]
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 }
 

@@ -92,7 +92,7 @@ fn wrong_usage_ends_with_two() {
 
 #[test]
 fn flags_of_later_releases_are_refused_and_named() {
-    for flag in ["--uds", "--http", "--data", "--store"] {
+    for flag in ["--uds", "--http", "--store"] {
         let (code, _, error) = run(&["serve", "--rules", "x", flag, "y"]);
         assert_eq!(code, 2);
         assert!(error.contains(flag) && error.contains("not built yet"), "{error}");

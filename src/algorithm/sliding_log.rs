@@ -28,6 +28,16 @@ struct Entry {
 const ENTRIES_MAX: usize = SLIDING_LOG_REQUESTS_MAX as usize;
 
 impl Log {
+    /// A log of these hits, oldest first.
+    pub fn from_hits(hits: impl IntoIterator<Item = (Timestamp, u64)>) -> Log {
+        Log { entries: hits.into_iter().map(|(stamp, hits)| Entry { stamp, hits }).collect() }
+    }
+
+    /// All hits and their stamps, oldest first.
+    pub fn hits(&self) -> impl ExactSizeIterator<Item = (Timestamp, u64)> + '_ {
+        self.entries.iter().map(|entry| (entry.stamp, entry.hits))
+    }
+
     pub fn fit(&self, window_us: u64, requests: u64, now: Timestamp, cost: u64) -> Fit {
         if cost > requests {
             return Fit::Never;

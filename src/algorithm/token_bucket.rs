@@ -43,6 +43,20 @@ impl Rate {
 }
 
 impl Bucket {
+    /// A bucket with this level, in hits × window microseconds, at this moment.
+    pub const fn new(level: u128, at: Timestamp) -> Bucket {
+        Bucket { level, at }
+    }
+
+    pub const fn level(self) -> u128 {
+        self.level
+    }
+
+    /// The moment at which the level was true.
+    pub const fn at(self) -> Timestamp {
+        self.at
+    }
+
     pub fn fit(self, rate: Rate, burst: u64, now: Timestamp, cost: u64) -> Fit {
         if cost > burst {
             return Fit::Never;

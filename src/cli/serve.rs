@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +14,12 @@ use crate::cli::check;
 use crate::config::{self, Loaded, Rejected};
 use crate::gate::Gate;
 use crate::key::HashKey;
-use crate::server;
+use crate::limit::Durability;
+use crate::rules::RuleSet;
+use crate::server::{self, Data};
 use crate::settings::Serve;
-use crate::time::Clock;
+use crate::store::journal::{Home, Shared};
+use crate::time::{Clock, SECOND_US};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,15 @@ pub enum Error {
     Rules(#[from] Rejected),
     #[error("cannot listen on {addr}: {why}; choose another address with --grpc")]
     Listen { addr: SocketAddr, why: io::Error },
+    #[error("cannot use the data directory {path}: {why}", path = path.display())]
+    Data { path: PathBuf, why: io::Error },
+    #[error(
+        "limit {limit} of domain {domain} is `durability: strict`, but there is no disk to keep \
+         its promise on; add --data DIR, or take `durability` out"
+    )]
+    NoDisk { domain: String, limit: String },
+    #[error(transparent)]
+    Server(#[from] server::Error),
 }
 
 /// What the outside says to a running server.
@@ -40,47 +52,94 @@ pub async fn run<S>(serve: &Serve, signals: Signals<S>) -> Result<(), Error>
 where
     S: Future<Output = ()>,
 {
-    let key = HashKey::random();
+    let home = serve.data.as_deref().map(home).transpose()?;
+    let key = match &home {
+        Some((home, path)) => home.hash_key().map_err(|why| unusable(path, why))?,
+        None => HashKey::random(),
+    };
     let Loaded { rules, warnings, .. } = config::load(key, &serve.rules);
     eprint!("{warnings}");
     let rules = rules?;
+    if home.is_none() {
+        refuse_strict(&rules)?;
+    }
     let addr = serve.grpc;
     let listener = TcpListener::bind(addr).await.map_err(|why| Error::Listen { addr, why })?;
     let addr = listener.local_addr().unwrap_or(addr);
     tracing::info!(%addr, rules = check::summary(&rules), "serving gRPC");
-    let gate = Arc::new(Gate::new(rules, Clock::system()));
-    let reloading = tokio::spawn(reload(gate.clone(), key, serve.rules.clone(), signals.reload));
+    let lock_wait = Duration::from_secs(serve.lock_wait_seconds.into());
+    let data = home.map(|(home, _)| Data { home, lock_wait });
+    let gate = Arc::new(gate(rules, serve, data.is_some()));
+    let source = Source { key, paths: serve.rules.clone(), strict: data.is_some() };
+    let reloading = tokio::spawn(reload(gate.clone(), source, signals.reload));
     let drain_deadline = Duration::from_secs(serve.drain_seconds.into());
     let stop = async {
         signals.stop.await;
         tracing::info!("draining");
     };
-    let drained = server::run(listener, gate, stop, drain_deadline).await;
+    let served = server::run(listener, gate, data, stop, drain_deadline).await;
     reloading.abort();
-    match drained.cut {
+    match served?.cut {
         0 => tracing::info!("drained"),
         cut => tracing::warn!(connections = cut, "the drain deadline cut connections short"),
     }
     Ok(())
 }
 
-async fn reload(gate: Arc<Gate>, key: HashKey, paths: Vec<PathBuf>, mut asked: mpsc::Receiver<()>) {
+fn home(path: &Path) -> Result<(Home, &Path), Error> {
+    Home::at(path).map(|home| (home, path)).map_err(|why| unusable(path, why))
+}
+
+fn unusable(path: &Path, why: io::Error) -> Error {
+    Error::Data { path: path.to_owned(), why }
+}
+
+fn gate(rules: RuleSet, serve: &Serve, kept: bool) -> Gate {
+    if !kept {
+        return Gate::new(rules, Clock::system());
+    }
+    let window_us_min = u64::from(serve.durable_from_seconds) * SECOND_US;
+    Gate::kept(rules, Clock::system(), Arc::new(Shared::new()), window_us_min)
+}
+
+/// A promise that cannot be kept must not be made.
+fn refuse_strict(rules: &RuleSet) -> Result<(), Error> {
+    for domain in rules.domains() {
+        let mut limits = domain.rules().iter().flat_map(|rule| rule.all_limits());
+        if let Some(limit) = limits.find(|limit| limit.durability == Durability::Strict) {
+            let limit = limit.label.to_string();
+            return Err(Error::NoDisk { domain: domain.name.to_string(), limit });
+        }
+    }
+    Ok(())
+}
+
+/// Where rules are read from again, and under which conditions.
+struct Source {
+    key: HashKey,
+    paths: Vec<PathBuf>,
+    /// Whether strict limits have a disk.
+    strict: bool,
+}
+
+async fn reload(gate: Arc<Gate>, source: Source, mut asked: mpsc::Receiver<()>) {
     while asked.recv().await.is_some() {
-        let paths = paths.clone();
+        let (key, paths) = (source.key, source.paths.clone());
         // Reading and compiling may take a while, and calls must not wait for it.
         match tokio::task::spawn_blocking(move || config::load(key, &paths)).await {
-            Ok(loaded) => put_in_force(&gate, loaded),
+            Ok(loaded) => put_in_force(&gate, loaded, source.strict),
             Err(error) => tracing::error!(%error, "reading the rules failed; those in force stay"),
         }
     }
 }
 
-fn put_in_force(gate: &Gate, loaded: Loaded) {
+fn put_in_force(gate: &Gate, loaded: Loaded, strict: bool) {
     eprint!("{}", loaded.warnings);
-    match loaded.rules {
-        Err(rejected) => {
-            eprintln!("{rejected}");
-            tracing::error!(errors = rejected.errors, "reload refused; the rules in force stay");
+    let usable = |rules| if strict { Ok(rules) } else { refuse_strict(&rules).map(|()| rules) };
+    match loaded.rules.map_err(Error::from).and_then(usable) {
+        Err(error) => {
+            eprintln!("{error}");
+            tracing::error!("reload refused; the rules in force stay");
         }
         Ok(rules) => {
             let (summary, kept) = (check::summary(&rules), rules.counters());

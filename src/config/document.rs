@@ -86,12 +86,12 @@ pub struct Limit {
     pub burst: Option<At<u64>>,
     pub on_exceed: Option<At<Word>>,
     pub charge: Option<At<String>>,
+    pub durability: Option<At<String>>,
     pub alert_at: Option<NotYet>,
     pub alert_to: Option<NotYet>,
     pub anchor_day: Option<NotYet>,
     pub archive: Option<NotYet>,
     pub consistency: Option<NotYet>,
-    pub durability: Option<NotYet>,
 }
 
 /// A word; or a map where the language has one and this release does not.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::gate::Gate;
+use crate::store::journal::Ticket;
 
 use super::proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitService;
 use super::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
@@ -18,18 +19,36 @@ impl RateLimit {
     pub fn new(gate: Arc<Gate>) -> RateLimit {
         RateLimit { gate }
     }
+
+    /// The rules in force are held for this long and no longer: not across a wait.
+    fn decide(
+        &self,
+        request: &RateLimitRequest,
+    ) -> Result<(RateLimitResponse, Option<Ticket>), Status> {
+        let query = from_proto::query(request)?;
+        let rules = self.gate.rules();
+        let verdict = self.gate.decide(&rules, &query);
+        Ok((to_proto::response(&verdict), verdict.ticket))
+    }
 }
 
 #[tonic::async_trait]
 impl RateLimitService for RateLimit {
-    /// Nothing in here waits, so the caller's deadline needs no timer.
+    /// Waits for nothing but the disk, and for that only where a limit is strict, so the caller's
+    /// deadline needs no timer.
     async fn should_rate_limit(
         &self,
         request: Request<RateLimitRequest>,
     ) -> Result<Response<RateLimitResponse>, Status> {
-        let query = from_proto::query(request.get_ref())?;
-        let rules = self.gate.rules();
-        let verdict = self.gate.decide(&rules, &query);
-        Ok(Response::new(to_proto::response(&verdict)))
+        if !self.gate.is_open() {
+            return Err(Status::unavailable("starting: the counters are not back from disk yet"));
+        }
+        let (response, ticket) = self.decide(request.get_ref())?;
+        if let Some(ticket) = ticket {
+            self.gate.written(ticket).await.map_err(|_| {
+                Status::unavailable("the charge could not be put on disk, as its limit promises")
+            })?;
+        }
+        Ok(Response::new(response))
     }
 }

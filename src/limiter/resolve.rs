@@ -5,7 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use crate::key::Identity;
-use crate::limit::{Algorithm, Budget, Charge, Limit, OnExceed};
+use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed};
 use crate::query::{Descriptor, Hits, Override, Query};
 use crate::rules::{Domain, Held, Rule, RuleSet};
 use crate::store::{HITS_INLINE, Hit};
@@ -51,6 +51,7 @@ fn override_limit(rules: &RuleSet, brought: Override) -> Limit {
         algorithm: Algorithm::FixedWindow { window_us: brought.window_us },
         on_exceed: OnExceed::Deny,
         charge: Charge::Admitted,
+        durability: Durability::Ordinary,
         tag: rules.override_tag(brought.window_us),
     }
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use crate::limit::{Budget, OnExceed, Per};
+use crate::store::journal::Ticket;
 use crate::store::{Hit, Outcome, Room};
 
 /// The answer to one call: one status for each descriptor, in order.
@@ -12,6 +13,8 @@ use crate::store::{Hit, Outcome, Room};
 pub struct Verdict<'a> {
     pub admitted: bool,
     pub statuses: SmallVec<[Status<'a>; 2]>,
+    /// What must be on disk before this is told to anyone, if anything.
+    pub ticket: Option<Ticket>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

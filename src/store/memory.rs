@@ -5,8 +5,11 @@
 //! one identity lie in one shard, so the usual decision takes one lock. No lock is held across
 //! an await, because nothing in here is async.
 
+mod keep;
+
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use dashmap::{DashMap, RwLockWriteGuard, SharedValue};
 use smallvec::SmallVec;
@@ -16,7 +19,10 @@ use crate::key::CounterKey;
 use crate::limit::Charge;
 use crate::time::Timestamp;
 
+use super::journal::{Shared, Ticket};
 use super::{Applied, Ask, HITS_INLINE, Hit, Outcome, Room};
+
+use self::keep::Keeper;
 
 /// A shard is locked as a whole while its table grows or is swept. With this many, ten million
 /// counters make shards of some 2,400, and each such stall stays well below a millisecond.
@@ -44,10 +50,22 @@ impl Hasher for KeyHasher {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Cell {
     state: State,
     expires_at: Timestamp,
+    kept: Kept,
+}
+
+/// What the journal has of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// Nothing, and it need not: the window is short.
+    Not,
+    /// All of it, or what is about to be written.
+    Written,
+    /// Less than there is: the counter stands in the list of those that changed.
+    Changed,
 }
 
 type Counters = DashMap<CounterKey, Cell, BuildHasherDefault<KeyHasher>>;
@@ -57,12 +75,20 @@ type Guards<'a> = SmallVec<[(usize, RwLockWriteGuard<'a, Table>); 2]>;
 /// Counters in memory.
 pub struct Memory {
     counters: Counters,
+    keeper: Option<Keeper>,
 }
 
 impl Memory {
+    /// Counters that end with the process.
     pub fn new() -> Memory {
         let hasher = BuildHasherDefault::default();
-        Memory { counters: DashMap::with_capacity_and_hasher_and_shard_amount(0, hasher, SHARDS) }
+        let counters = DashMap::with_capacity_and_hasher_and_shard_amount(0, hasher, SHARDS);
+        Memory { counters, keeper: None }
+    }
+
+    /// Counters of which a journal keeps those with windows of at least `window_us_min`.
+    pub fn kept(journal: Arc<Shared>, window_us_min: u64) -> Memory {
+        Memory { keeper: Some(Keeper::new(journal, window_us_min)), ..Memory::new() }
     }
 
     /// Commits the hits of one decision together: if every voting limit has room, all are
@@ -88,7 +114,8 @@ impl Memory {
             }
         }
         let outcome = |(hit, fit)| shards.outcome(hit, fit, admitted, now);
-        Applied { admitted, outcomes: hits.iter().zip(fits).map(outcome).collect() }
+        let outcomes = hits.iter().zip(fits).map(outcome).collect();
+        Applied { admitted, outcomes, ticket: shards.ticket }
     }
 
     /// Drops the expired counters of one shard, numbered from 0 to [`SHARDS`] exclusive, and says
@@ -128,7 +155,8 @@ impl Memory {
         numbers.dedup();
         let shards = self.counters.shards();
         let guard = |number: usize| (number, shards[number].write());
-        Locked { counters: &self.counters, guards: numbers.into_iter().map(guard).collect() }
+        let guards = numbers.into_iter().map(guard).collect();
+        Locked { counters: &self.counters, keeper: self.keeper.as_ref(), guards, ticket: None }
     }
 
     fn shard_of(&self, key: CounterKey) -> usize {
@@ -156,7 +184,10 @@ fn hash_of((key, _): &(CounterKey, SharedValue<Cell>)) -> u64 {
 /// The shards of one decision, all locked.
 struct Locked<'a> {
     counters: &'a Counters,
+    keeper: Option<&'a Keeper>,
     guards: Guards<'a>,
+    /// The last thing that must be on disk before this decision is answered.
+    ticket: Option<Ticket>,
 }
 
 impl Locked<'_> {
@@ -168,18 +199,24 @@ impl Locked<'_> {
     }
 
     fn charge(&mut self, hit: &Hit<'_>, now: Timestamp) {
-        let table = self.table_mut(hit.key);
+        let (keeper, position) = (self.keeper, self.position(hit.key));
+        let (shard, table) = &mut self.guards[position];
         let hash = hit.key.table_hash();
         let cell = match table.get_mut(hash, |(key, _)| *key == hit.key) {
             Some((_, cell)) => cell.get_mut(),
             None => {
-                let cell = Cell { state: algorithm::fresh(hit.limit), expires_at: now };
+                let (state, kept) = (algorithm::fresh(hit.limit), Kept::Not);
+                let cell = Cell { state, expires_at: now, kept };
                 let entry = (hit.key, SharedValue::new(cell));
                 table.insert_entry(hash, entry, hash_of).1.get_mut()
             }
         };
         algorithm::charge(hit.limit, &mut cell.state, now, hit.charge);
         cell.expires_at = algorithm::expires_at(hit.limit, &cell.state, now);
+        if let Some(keeper) = keeper {
+            let ticket = keeper.keep(hit.limit, *shard, hit.key, &mut cell.kept);
+            self.ticket = self.ticket.max(ticket);
+        }
     }
 
     fn outcome(&self, hit: &Hit<'_>, fit: Fit, admitted: bool, now: Timestamp) -> Outcome {
@@ -201,11 +238,6 @@ impl Locked<'_> {
         let (_, table) = &self.guards[self.position(key)];
         let (_, cell) = table.get(key.table_hash(), |(other, _)| *other == key)?;
         Some(&cell.get().state)
-    }
-
-    fn table_mut(&mut self, key: CounterKey) -> &mut Table {
-        let position = self.position(key);
-        &mut self.guards[position].1
     }
 
     /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.

@@ -51,7 +51,7 @@ pub struct Server {
     pub clock: ManualClock,
     pub gate: Arc<Gate>,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<Drained>,
+    running: JoinHandle<Result<Drained, server::Error>>,
 }
 
 impl Server {
@@ -66,7 +66,8 @@ impl Server {
         let addr = listener.local_addr().expect("a bound listener has an address");
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or(()) };
-        let running = tokio::spawn(server::run(listener, gate.clone(), stopped, drain_deadline));
+        let running =
+            tokio::spawn(server::run(listener, gate.clone(), None, stopped, drain_deadline));
         Server { addr, clock, gate, stop, running }
     }
 
@@ -85,13 +86,13 @@ impl Server {
 
     /// Says stop, and waits until the server has ended.
     pub async fn stop(self) -> Drained {
-        self.begin_stop().await.expect("the server does not panic")
+        self.begin_stop().await
     }
 
     /// Says stop, and returns what will end with the server.
-    pub fn begin_stop(self) -> JoinHandle<Drained> {
+    pub fn begin_stop(self) -> impl Future<Output = Drained> {
         let _ = self.stop.send(());
-        self.running
+        async { self.running.await.expect("no panic").expect("a memory server cannot fail") }
     }
 }
 

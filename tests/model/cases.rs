@@ -43,6 +43,17 @@ pub fn anything() -> impl Strategy<Value = (Rules, Vec<Call>)> {
     })
 }
 
+/// Calls of keys that change their plans.
+pub fn changing_plans() -> impl Strategy<Value = (Rules, Vec<Call>)> {
+    let by_plan = Rule::by_key("r", Limits::OfPlan { otherwise: Some("free") });
+    plans().prop_flat_map(move |plans| {
+        let windows_us = plans[0].1.iter().map(|limit| limit.measure.window_us()).collect();
+        let calls = traffic::calls(windows_us, vec(descriptor(false), 1..2), 50);
+        let rules = vec![dear(by_plan.clone())];
+        (Just(Rules { zone: "UTC", overrides: true, plans, rules }), calls)
+    })
+}
+
 /// Gives every descriptor of a call the plan of the first.
 fn settle_on_one_plan(call: &mut Call) {
     let plan = call.descriptors[0].entries.iter().find(|(key, _)| *key == "plan").cloned();

@@ -71,6 +71,16 @@ pub fn is_exact(at: u64, wait_us: Option<u64>, passes: impl Fn(u64) -> bool) -> 
     Ok(())
 }
 
+/// What passed, by the latest moment that anything had passed at: by that, time never goes back.
+pub fn never_back(mut passed: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    let mut latest = 0;
+    for (at, _) in passed.iter_mut().filter(|(_, amount)| 0 < *amount) {
+        latest = latest.max(*at);
+        *at = latest;
+    }
+    passed
+}
+
 /// What passed within any one window, or for a bucket at any one moment, is within the limit.
 pub fn keeps_its_promise(limit: &Limit, passed: &[(u64, u64)]) -> TestCaseResult {
     for &(start, _) in passed {

@@ -16,13 +16,14 @@ use super::{Call, Descriptor};
 /// 2026-03-10 at 12:00:00 UTC.
 pub const NOON_US: u64 = 1_773_144_000 * SECOND_US;
 
-pub const ZONES: [&str; 6] = [
+pub const ZONES: [&str; 7] = [
     "UTC",
     "Europe/Berlin",
     "America/New_York",
     "Asia/Kolkata",
     "Australia/Lord_Howe",
     "America/Sao_Paulo",
+    "Asia/Pyongyang",
 ];
 
 pub fn zone(name: &str) -> TimeZone {
@@ -145,7 +146,8 @@ pub fn calls(
         })
 }
 
-/// Moments in order, most of them near the places where windows of the calendar meet.
+/// Moments near the places where windows of the calendar meet, and a few anywhere; mostly in
+/// order, but a clock may also leap about.
 pub fn calendar_moments(zone_name: &str) -> impl Strategy<Value = Vec<u64>> + use<> {
     let off_us = prop_oneof![
         6 => -2..=2i64,
@@ -159,10 +161,13 @@ pub fn calendar_moments(zone_name: &str) -> impl Strategy<Value = Vec<u64>> + us
     });
     // From 1971 to 2120.
     let anywhere = vec(31_536_000_000_000..4_733_510_400_000_000u64, 0..4);
-    (vec(near_edge, 1..4), anywhere).prop_map(|(near, anywhere)| {
+    let in_order = prop::bool::weighted(0.8);
+    (vec(near_edge, 1..4), anywhere, in_order).prop_map(|(near, anywhere, in_order)| {
         let near: Vec<Vec<u64>> = near;
         let mut moments: Vec<u64> = near.into_iter().flatten().chain(anywhere).collect();
-        moments.sort_unstable();
+        if in_order {
+            moments.sort_unstable();
+        }
         moments
     })
 }
@@ -182,19 +187,28 @@ fn edges(zone_name: &str) -> Vec<u64> {
         date(2026, 7, 31),
         date(2027, 1, 1),
     ];
-    let changes = [
-        "2026-03-08T07:00:00Z", // New York goes forward,
-        "2026-11-01T06:00:00Z", // and back.
-        "2026-03-29T01:00:00Z", // Berlin goes forward,
-        "2026-10-25T01:00:00Z", // and back.
-        "2026-10-03T15:30:00Z", // Lord Howe goes forward, by half an hour,
-        "2026-04-04T15:00:00Z", // and back.
-        "2018-11-04T03:00:00Z", // São Paulo goes forward at midnight,
-        "2018-02-18T02:00:00Z", // and back.
-    ];
     let midnight = |day: &Date| day.to_zoned(zone(zone_name)).expect("a day of this age");
     let midnights = days.iter().map(midnight).map(|zoned: Zoned| zoned.timestamp());
-    let changes = changes.iter().map(|text| text.parse().expect("a moment"));
+    let changes = CHANGES.iter().filter(|(zone, _)| *zone == zone_name);
+    let changes = changes.map(|(_, text)| text.parse().expect("a moment"));
+    // A zone has few changes beside so many days: each counts for several.
+    let changes = changes.flat_map(|change| [change; 5]);
     let us = |edge: Timestamp| u64::try_from(edge.as_microsecond()).expect("after 1970");
     midnights.chain(changes).map(us).collect()
 }
+
+/// Where clocks went forward or back.
+const CHANGES: [(&str, &str); 9] = [
+    ("America/New_York", "2026-03-08T07:00:00Z"),
+    ("America/New_York", "2026-11-01T06:00:00Z"),
+    ("Europe/Berlin", "2026-03-29T01:00:00Z"),
+    ("Europe/Berlin", "2026-10-25T01:00:00Z"),
+    // By half an hour.
+    ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
+    // At midnight.
+    ("America/Sao_Paulo", "2018-11-04T03:00:00Z"),
+    ("America/Sao_Paulo", "2018-02-18T02:00:00Z"),
+    // In the middle of an hour.
+    ("Asia/Pyongyang", "2018-05-04T15:00:00Z"),
+];

@@ -8,7 +8,8 @@ use crate::config::document::{self, Plan, Word};
 use crate::config::per::{self, PER_REMEDY};
 use crate::config::problem::Span;
 use crate::limit::{
-    Algorithm, Budget, Charge, Limit, OnExceed, Per, SLIDING_LOG_REQUESTS_MAX, Unit, WINDOW_S_MAX,
+    Algorithm, Budget, Charge, Durability, Limit, OnExceed, Per, SLIDING_LOG_REQUESTS_MAX, Unit,
+    WINDOW_S_MAX,
 };
 use crate::rules::limit_tag;
 use crate::time::SECOND_US;
@@ -61,6 +62,7 @@ impl<'d> Compiler<'d> {
         let per = self.per(&limit.per);
         let on_exceed = self.on_exceed(limit.on_exceed.as_ref());
         let charge = self.charge(limit.charge.as_ref());
+        let durability = self.durability(limit.durability.as_ref());
         let (budget, per) = (budget?, per?);
         let algorithm = match self.algorithm(limit, budget, per) {
             Ok(algorithm) => algorithm,
@@ -76,7 +78,7 @@ impl<'d> Compiler<'d> {
         let tag = limit_tag(&self.key, &name, &algorithm);
         let label = format!("{rule}.{name}").into();
         let measured = algorithm.to_string();
-        let limit = Limit { label, budget, per, algorithm, on_exceed, charge, tag };
+        let limit = Limit { label, budget, per, algorithm, on_exceed, charge, durability, tag };
         Some(PlanLimit { name, measured, limit })
     }
 
@@ -134,6 +136,18 @@ impl<'d> Compiler<'d> {
             other => {
                 self.unknown_word(*span, other, "charge", &["admitted", "always"]);
                 Charge::Admitted
+            }
+        }
+    }
+
+    fn durability(&mut self, word: Option<&At<String>>) -> Durability {
+        let Some(At { span, value }) = word else { return Durability::Ordinary };
+        match value.as_str() {
+            "ordinary" => Durability::Ordinary,
+            "strict" => Durability::Strict,
+            other => {
+                self.unknown_word(*span, other, "durability", &["ordinary", "strict"]);
+                Durability::Ordinary
             }
         }
     }

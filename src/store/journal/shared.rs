@@ -1,0 +1,151 @@
+//! What the callers and the journal's writer share: counters that must be on disk before an answer
+//! leaves, and how far the disk has come.
+//!
+//! Callers hand over keys, not states: the writer reads the state when it writes, so what it
+//! writes of a counter is never older than what it wrote before.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Status;
+use crate::key::CounterKey;
+
+/// The number of a batch: everything that was handed over until it is written together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// The disk could not keep a record: what depends on it must not be promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal cannot be written")]
+pub struct NotWritten;
+
+/// How far the disk has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// All batches up to this one are decided.
+    decided: Ticket,
+    /// All up to this one are lost, unless a later snapshot has them.
+    failed: Ticket,
+}
+
+/// Callers wait for what they hand over, so this is bounded by the calls in flight.
+#[derive(Debug, Default)]
+struct Waiting {
+    keys: Vec<CounterKey>,
+    /// The batch that is being gathered.
+    batch: u64,
+    stopping: bool,
+}
+
+/// One batch, as the writer takes it.
+#[derive(Debug)]
+pub struct Batch {
+    pub keys: Vec<CounterKey>,
+    pub ticket: Ticket,
+    /// No further batch will come but what is gathered until the writer ends.
+    pub stopping: bool,
+}
+
+/// The place where callers and the writer meet.
+#[derive(Debug)]
+pub struct Shared {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    progress: watch::Sender<Progress>,
+    pub status: Status,
+}
+
+impl Shared {
+    pub fn new() -> Shared {
+        let waiting = Waiting { batch: 1, ..Waiting::default() };
+        Shared {
+            waiting: Mutex::new(waiting),
+            arrived: Condvar::new(),
+            progress: watch::Sender::new(Progress::default()),
+            status: Status::default(),
+        }
+    }
+
+    /// Asks for a counter to be written as soon as can be. The ticket tells when it is.
+    pub fn hand_over(&self, key: CounterKey) -> Ticket {
+        let mut waiting = self.lock();
+        waiting.keys.push(key);
+        let ticket = Ticket(waiting.batch);
+        drop(waiting);
+        self.arrived.notify_one();
+        ticket
+    }
+
+    /// Ends when the batch is on disk, or is known not to be.
+    pub async fn written(&self, ticket: Ticket) -> Result<(), NotWritten> {
+        let mut progress = self.progress.subscribe();
+        let progress = progress.wait_for(|progress| ticket <= progress.decided).await;
+        match progress {
+            Ok(progress) if progress.failed < ticket => Ok(()),
+            _ => Err(NotWritten),
+        }
+    }
+
+    /// Tells the writer to write what there is and end.
+    pub fn stop(&self) {
+        self.lock().stopping = true;
+        self.arrived.notify_one();
+    }
+
+    /// The writer's side: the next batch, as soon as anything is handed over, or an empty one
+    /// when the time is up.
+    pub fn take(&self, patience: Duration) -> Batch {
+        let waiting = self.lock();
+        let idle = |waiting: &mut Waiting| waiting.keys.is_empty() && !waiting.stopping;
+        let waited = self.arrived.wait_timeout_while(waiting, patience, idle);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let ticket = Ticket(waiting.batch);
+        waiting.batch += 1;
+        Batch { keys: std::mem::take(&mut waiting.keys), ticket, stopping: waiting.stopping }
+    }
+
+    /// The writer's side: what became of a batch.
+    pub fn settle(&self, ticket: Ticket, written: bool) {
+        self.progress.send_modify(|progress| {
+            progress.decided = ticket;
+            if !written {
+                progress.failed = ticket;
+            }
+        });
+    }
+
+    /// A poisoned lock means that a caller died between two whole steps; what it guards is sound.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: CounterKey = CounterKey::from_u128(1);
+
+    #[tokio::test]
+    async fn callers_learn_what_became_of_their_own_batch() {
+        let shared = Shared::new();
+        let (first, same) = (shared.hand_over(KEY), shared.hand_over(KEY));
+        assert_eq!(first, same);
+        let batch = shared.take(Duration::ZERO);
+        let second = shared.hand_over(KEY);
+        assert!(first < second);
+        shared.settle(batch.ticket, true);
+        assert_eq!(shared.written(first).await, Ok(()));
+        let batch = shared.take(Duration::ZERO);
+        shared.settle(batch.ticket, false);
+        assert_eq!(shared.written(second).await, Err(NotWritten));
+    }
+}

@@ -1,0 +1,221 @@
+//! The one who writes: batches that callers wait for, counters that changed, and snapshots.
+//!
+//! Runs on a thread of its own, because it waits for the disk. Each step is a plain call, so that
+//! a test can take the steps itself, over a disk of its own.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Condition;
+use super::disk::{Append, Disk};
+use super::format::{Blocks, Record, header};
+use super::names;
+use super::shared::{Batch, Shared};
+use crate::store::{Memory, SHARDS};
+use crate::time::{Clock, Stopwatch};
+
+/// Changed counters are written this often: half of the second that a crash may cost, so that the
+/// other half is left for the writing.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// After a failure, the disk is tried again this often.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Shards that a snapshot takes in one step, so that callers wait for no more than that.
+const SNAPSHOT_SHARDS: usize = 16;
+
+/// A log is replaced by a snapshot when it has grown to this, or to the size of the last snapshot
+/// if that is larger: so the disk holds twice what is live, and a restart reads no more.
+const LOG_BYTES_MIN: u64 = 64 << 20;
+
+pub struct Writer {
+    disk: Arc<dyn Disk>,
+    counters: Arc<Memory>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    /// The log in use; none while the disk fails.
+    log: Option<File>,
+    generation: u64,
+    snapshot: Option<Snapshot>,
+    snapshot_bytes: u64,
+    /// Since when the disk fails, if it does.
+    failed: Option<Stopwatch>,
+    /// What memory holds and the files lack: only a whole snapshot makes up for a failed write.
+    hole: bool,
+}
+
+/// A file and how much was written to it.
+struct File {
+    append: Box<dyn Append>,
+    bytes: u64,
+}
+
+/// A snapshot in the making.
+struct Snapshot {
+    file: File,
+    next_shard: usize,
+    records: u64,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl File {
+    fn create(disk: &dyn Disk, name: &str, generation: u64) -> io::Result<File> {
+        let mut file = File { append: disk.create(name)?, bytes: 0 };
+        file.append(&header(generation))?;
+        Ok(file)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.append.append(bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// A writer that begins after `generation`, the last one on disk.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        counters: Arc<Memory>,
+        shared: Arc<Shared>,
+        clock: Clock,
+        generation: u64,
+    ) -> Writer {
+        Writer {
+            disk,
+            counters,
+            shared,
+            clock,
+            log: None,
+            generation,
+            snapshot: None,
+            snapshot_bytes: 0,
+            failed: None,
+            hole: false,
+        }
+    }
+
+    /// Writes until told to stop, and then everything that is left.
+    pub fn run(mut self) {
+        let mut since_flush = Stopwatch::start();
+        loop {
+            let patience = match (&self.log, &self.snapshot) {
+                (None, _) => RETRY_EVERY,
+                (Some(_), Some(_)) => Duration::ZERO,
+                (Some(_), None) => FLUSH_EVERY.saturating_sub(since_flush.elapsed()),
+            };
+            let batch = self.shared.take(patience);
+            let stopping = batch.stopping;
+            let flush = stopping || FLUSH_EVERY <= since_flush.elapsed();
+            if flush {
+                since_flush = Stopwatch::start();
+            }
+            self.step(batch, flush);
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    /// One round: a batch, the counters that changed if `flush` is set, and a part of a snapshot.
+    pub fn step(&mut self, batch: Batch, flush: bool) {
+        let ticket = batch.ticket;
+        if self.failed.as_ref().is_some_and(|failed| failed.elapsed() < RETRY_EVERY) {
+            // Callers are told at once, and the disk is not asked for each of them.
+            return self.shared.settle(ticket, false);
+        }
+        let written = self.write(batch, flush);
+        self.shared.settle(ticket, written.is_ok());
+        let advanced = written.and_then(|()| self.advance_snapshot());
+        if let Err(error) = advanced {
+            self.fail(&error);
+        }
+    }
+
+    fn write(&mut self, batch: Batch, flush: bool) -> io::Result<()> {
+        if self.log.is_none() {
+            self.begin_generation()?;
+        }
+        let mut blocks = Blocks::default();
+        self.counters.copy_keys(&batch.keys, &mut blocks);
+        if flush {
+            (0..SHARDS).for_each(|shard| self.counters.take_changed(shard, &mut blocks));
+        }
+        let bytes = blocks.take();
+        self.failed = None;
+        let Some(log) = &mut self.log else { return Ok(()) };
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        log.append(&bytes)?;
+        log.append.sync()
+    }
+
+    /// Begins a log, and with it a snapshot if the files so far lack something or grew long.
+    fn begin_generation(&mut self) -> io::Result<()> {
+        let generation = self.generation + 1;
+        let log = File::create(&*self.disk, &names::log(generation), generation)?;
+        let part = File::create(&*self.disk, names::PART, generation)?;
+        self.disk.sync_names()?;
+        self.generation = generation;
+        self.log = Some(log);
+        self.snapshot = Some(Snapshot { file: part, next_shard: 0, records: 0 });
+        Ok(())
+    }
+
+    fn advance_snapshot(&mut self) -> io::Result<()> {
+        let log_bytes = self.log.as_ref().map_or(0, |log| log.bytes);
+        if self.snapshot.is_none() && LOG_BYTES_MIN.max(self.snapshot_bytes) <= log_bytes {
+            self.begin_generation()?;
+        }
+        let Some(snapshot) = &mut self.snapshot else { return Ok(()) };
+        let now = self.clock.now();
+        let shards = snapshot.next_shard..SHARDS.min(snapshot.next_shard + SNAPSHOT_SHARDS);
+        snapshot.next_shard = shards.end;
+        let mut blocks = Blocks::default();
+        shards.for_each(|shard| self.counters.copy_kept(shard, now, &mut blocks));
+        snapshot.records += std::mem::take(&mut blocks.records);
+        if snapshot.next_shard == SHARDS {
+            blocks.push(&Record::End { records: snapshot.records });
+        }
+        snapshot.file.append(&blocks.take())?;
+        if snapshot.next_shard == SHARDS { self.finish_snapshot() } else { Ok(()) }
+    }
+
+    /// Puts the snapshot in place of everything older.
+    fn finish_snapshot(&mut self) -> io::Result<()> {
+        let Some(mut snapshot) = self.snapshot.take() else { return Ok(()) };
+        snapshot.file.append.sync()?;
+        self.disk.rename(names::PART, &names::snapshot(self.generation))?;
+        self.disk.sync_names()?;
+        self.snapshot_bytes = snapshot.file.bytes;
+        for name in self.disk.list()? {
+            if names::generation(&name).is_some_and(|generation| generation < self.generation) {
+                self.disk.remove(&name)?;
+            }
+        }
+        if std::mem::take(&mut self.hole) {
+            tracing::info!("the journal is whole again");
+        }
+        self.shared.status.set(Condition::Whole);
+        Ok(())
+    }
+
+    /// Goes on without the disk. What was to be written stays in memory, and the snapshot that
+    /// begins once the disk works again will have it.
+    fn fail(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.hole, true) {
+            tracing::error!(%error, "the journal cannot be written; limits go on in memory alone");
+        }
+        self.failed = Some(Stopwatch::start());
+        self.log = None;
+        self.snapshot = None;
+        self.shared.status.set(Condition::Failing);
+    }
+}
