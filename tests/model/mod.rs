@@ -117,7 +117,8 @@ impl<'m> Model<'m> {
     pub fn decide(&mut self, call: &Call) -> Answer {
         let asked = call.descriptors.iter().map(|descriptor| self.asked(call.domain, descriptor));
         let mut asked: Vec<Asked> = asked.collect();
-        self.judge(&mut asked, call.at);
+        sum_demands(&mut asked);
+        judge(&mut asked, &self.histories, call.at);
         let refuses = |asked: &Asked| !asked.served || asked.asks.iter().any(|ask| ask.refuses);
         let admitted = !asked.iter().any(refuses);
         let mut as_if = self.histories.clone();
@@ -132,25 +133,15 @@ impl<'m> Model<'m> {
                 ask.limit.charge(history, call.at, ask.cost);
             }
         }
+        if !admitted {
+            // What a refused call was charged may leave no room for it where it had some.
+            judge(&mut asked, &as_if, call.at);
+        }
         let status = |asked: &Asked| match asked.served {
             true => status(&asked.asks, &as_if, call.at),
             false => Status { refused: true, shows: Shows::Nothing },
         };
         Answer { admitted, statuses: asked.iter().map(status).collect() }
-    }
-
-    /// Sums what is asked of each counter, and finds who refuses.
-    fn judge(&self, asked: &mut [Asked], at: u64) {
-        let mut demands: HashMap<Counter, u128> = HashMap::new();
-        for ask in asked.iter().flat_map(|asked| &asked.asks) {
-            *demands.entry(ask.counter.clone()).or_default() += u128::from(ask.cost);
-        }
-        for ask in asked.iter_mut().flat_map(|asked| &mut asked.asks) {
-            ask.demand = demands[&ask.counter];
-            let history = self.histories.get(&ask.counter).map_or(&[][..], Vec::as_slice);
-            let votes = ask.limit.on_exceed == OnExceed::Deny && 0 < ask.cost;
-            ask.refuses = votes && !ask.limit.fits(history, at, ask.demand);
-        }
     }
 
     fn asked(&self, domain: &str, descriptor: &Descriptor) -> Asked {
@@ -196,6 +187,26 @@ fn brought_along(domain: &str, entries: &[Entry], hits: Hits, brought: Override)
     counter.extend(entries.iter().flat_map(|(key, value)| [(*key).to_owned(), value.clone()]));
     let limit = Limit::plain(brought.requests, Measure::Fixed { seconds });
     Ask::new(counter, String::new(), limit, hits, 1)
+}
+
+/// Sums what the call asks of each counter.
+fn sum_demands(asked: &mut [Asked]) {
+    let mut demands: HashMap<Counter, u128> = HashMap::new();
+    for ask in asked.iter().flat_map(|asked| &asked.asks) {
+        *demands.entry(ask.counter.clone()).or_default() += u128::from(ask.cost);
+    }
+    for ask in asked.iter_mut().flat_map(|asked| &mut asked.asks) {
+        ask.demand = demands[&ask.counter];
+    }
+}
+
+/// Finds who refuses.
+fn judge(asked: &mut [Asked], histories: &Histories, at: u64) {
+    for ask in asked.iter_mut().flat_map(|asked| &mut asked.asks) {
+        let history = histories.get(&ask.counter).map_or(&[][..], Vec::as_slice);
+        let votes = ask.limit.on_exceed == OnExceed::Deny && 0 < ask.cost;
+        ask.refuses = votes && !ask.limit.fits(history, at, ask.demand);
+    }
 }
 
 fn status(asks: &[Ask], histories: &Histories, at: u64) -> Status {
