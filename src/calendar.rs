@@ -143,7 +143,8 @@ impl Calendar {
 
     /// The first instant of a civil day: midnight, or where midnight was skipped, what followed.
     fn midnight(&self, date: Date) -> Instant {
-        date.to_zoned(self.zone.clone()).map_or(Instant::MAX, |zoned| zoned.timestamp())
+        let noon = date.at(12, 0, 0, 0).to_zoned(self.zone.clone());
+        noon.and_then(|noon| noon.start_of_day()).map_or(Instant::MAX, |start| start.timestamp())
     }
 }
 

@@ -1,4 +1,5 @@
 //! The commands, a file each. They say what they did and what went wrong; only `main` exits.
 
 pub mod check;
+pub mod say;
 pub mod serve;

@@ -103,10 +103,10 @@ fn compile_one(key: HashKey, source: &Source) -> (Option<(Domain, problem::Span)
         }
         return (None, problems);
     };
-    let (document, found) = decode::decode::<Document>(&root);
-    problems.extend(found);
-    let Some(document) = document else { return (None, problems) };
-    let (domain, mut found) = compile::compile(key, &document);
+    let decoded = decode::decode::<Document>(&root);
+    problems.extend(decoded.problems);
+    let Some(document) = decoded.value else { return (None, problems) };
+    let (domain, mut found) = compile::compile(key, &document, &decoded.left_out);
     // What is said of a whole may follow from a part that could not be read; the part is enough.
     found.retain(|finding| !problems.iter().any(|known| finding.span.contains(known.span)));
     problems.extend(found);

@@ -23,7 +23,16 @@ pub struct Gate {
     journal: Option<Arc<Shared>>,
     clock: Clock,
     open: AtomicBool,
+    /// Whether somebody has asked for a domain that nobody has rules for: most often a slip in a
+    /// proxy's configuration. Said once, because each call would say it again.
+    strange_domain: AtomicBool,
 }
+
+/// The flag stands alone: no other memory is published through it.
+const RELAXED: Ordering = Ordering::Relaxed;
+
+/// So much of a strange domain's name goes into the log: callers choose it.
+const DOMAIN_SHOWN_CHARS: usize = 100;
 
 impl Gate {
     /// A gate over counters that end with the process; it is open at once.
@@ -34,6 +43,7 @@ impl Gate {
             journal: None,
             clock,
             open: AtomicBool::new(true),
+            strange_domain: AtomicBool::new(false),
         }
     }
 
@@ -93,6 +103,13 @@ impl Gate {
     }
 
     pub fn decide<'a>(&self, rules: &'a RuleSet, query: &Query<'_>) -> Verdict<'a> {
+        if rules.domain(query.domain).is_none() && !self.strange_domain.swap(true, RELAXED) {
+            let domain = query.domain.escape_debug().take(DOMAIN_SHOWN_CHARS).collect::<String>();
+            tracing::warn!(
+                domain,
+                "calls for a domain that no rules are loaded for pass; first seen"
+            );
+        }
         limiter::decide(rules, &self.counters, query, self.now())
     }
 

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tollgate::cli::say::{complain, say};
 use tollgate::cli::serve::Signals;
 use tollgate::cli::{check, serve};
 use tollgate::settings::{self, Check, Command, Log, LogFormat, Serve};
@@ -24,47 +25,39 @@ fn main() -> ExitCode {
         }
     };
     if let Err(error) = log(&settings.log) {
-        eprintln!("error: --log is not a filter: {error}");
+        complain(&format!("error: --log is not a filter: {error}"));
         return ExitCode::from(USAGE);
     }
-    match settings.command {
+    let done = match settings.command {
         Command::Serve(settings) => run_serve(&settings),
         Command::Check(settings) => run_check(&settings),
-    }
-}
-
-fn run_check(settings: &Check) -> ExitCode {
-    match check::run(settings) {
-        Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
-        Err(rejected) => {
-            eprintln!("{rejected}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run_serve(settings: &Serve) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
     };
-    let served = runtime.block_on(async {
-        let signals = signals().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        serve::run(settings, signals).await.map_err(|error| error.to_string())
-    });
-    match served {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("{reason}");
+            complain(&reason);
             ExitCode::FAILURE
         }
     }
+}
+
+fn run_check(settings: &Check) -> Result<(), String> {
+    let summary = check::run(settings).map_err(|rejected| rejected.to_string())?;
+    say(&summary);
+    Ok(())
+}
+
+fn run_serve(settings: &Serve) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("error: cannot start: {error}"))?;
+    runtime.block_on(async {
+        let (signals, hurry) =
+            signals().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
+        tokio::select! {
+            served = serve::run(settings, signals) => served.map_err(|error| error.to_string()),
+            () = hurry => Err("a second signal cut the drain short".into()),
+        }
+    })
 }
 
 fn log(log: &Log) -> Result<(), tracing_subscriber::filter::ParseError> {
@@ -78,8 +71,9 @@ fn log(log: &Log) -> Result<(), tracing_subscriber::filter::ParseError> {
     Ok(())
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reloads.
-fn signals() -> io::Result<Signals<impl Future<Output = ()>>> {
+/// SIGTERM and SIGINT stop, SIGHUP reloads. The second future ends when one who was told to stop
+/// is told so again: somebody is out of patience.
+fn signals() -> io::Result<(Signals<impl Future<Output = ()>>, impl Future<Output = ()>)> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -90,11 +84,19 @@ fn signals() -> io::Result<Signals<impl Future<Output = ()>>> {
             let _ = asked.try_send(());
         }
     });
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    let (stopping, mut stopped) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            stopping.send_modify(|times| *times += 1);
         }
-    };
-    Ok(Signals { stop, reload })
+    });
+    let mut again = stopped.clone();
+    // The sender lives as long as the runtime, so waiting cannot fail before the program ends.
+    let stop = async move { drop(stopped.wait_for(|&times| 1 <= times).await) };
+    let hurry = async move { drop(again.wait_for(|&times| 2 <= times).await) };
+    Ok((Signals { stop, reload }, hurry))
 }

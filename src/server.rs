@@ -1,6 +1,7 @@
 //! Assembly: puts the parts of a server together, starts them, and ends them in order.
 //!
-//! The only spawner, save for the transport's connections. It is handed a listener that is bound
+//! Spawns what runs beside the calls and joins it; only connections are the transport's own, and
+//! reloads the command's. It is handed a listener that is bound
 //! already and a future that means "stop", so that a test needs neither port nor signal.
 
 mod keeping;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 
 use crate::gate::Gate;
@@ -48,7 +50,7 @@ pub async fn run(
     let mut health = Health::starting().await;
     let routes = grpc::routes(gate.clone(), &health);
     let (stopping, stopped) = watch::channel(false);
-    let serving = tokio::spawn(transport::serve(listener, routes, stopped, drain_deadline));
+    let mut serving = tokio::spawn(transport::serve(listener, routes, stopped, drain_deadline));
     let sweeping = tokio::spawn(sweep(gate.clone()));
     let kept = tokio::select! {
         kept = keep(&gate, data) => Some(kept),
@@ -57,19 +59,25 @@ pub async fn run(
     if let Some(Ok(_)) = kept {
         gate.open();
         health.serving().await;
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            // Serving ends before it is told to only by a panic, which must not go unnoticed.
+            ended = &mut serving => return Ok(unless_panicked(ended)),
+        }
     }
-    health.not_serving().await;
+    health.ending().await;
     stopping.send_replace(true);
-    health.end_watches().await;
-    // A panic in the transport is the only way not to have drained; it must not be hidden.
-    let drained = serving.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+    let drained = unless_panicked(serving.await);
     sweeping.abort();
     // All calls have ended, so what the journal writes now is all there will be.
     if let Some(keeping) = kept.transpose()?.flatten() {
         keeping.close().await;
     }
     Ok(drained)
+}
+
+fn unless_panicked<T>(ended: Result<T, JoinError>) -> T {
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 async fn keep(gate: &Gate, data: Option<Data>) -> Result<Option<Keeping>, Error> {

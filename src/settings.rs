@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Decides, over gRPC, whether a request may pass: plans, quotas and rate limits for Envoy.
@@ -35,11 +34,26 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// A rules file, or a directory whose *.yaml files are read in name order.
-    #[arg(long, value_name = "PATH", required = true, num_args = 1.., env = "TOLLGATE_RULES")]
+    ///
+    /// Several are separated by spaces, or by colons as in a PATH.
+    #[arg(
+        long,
+        value_name = "PATH",
+        required = true,
+        num_args = 1..,
+        value_delimiter = ':',
+        env = "TOLLGATE_RULES"
+    )]
     pub rules: Vec<PathBuf>,
 
     /// Where gRPC is served.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081", env = "TOLLGATE_GRPC")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8081",
+        value_parser = addr,
+        env = "TOLLGATE_GRPC"
+    )]
     pub grpc: SocketAddr,
 
     /// How long calls in flight may take to end after SIGTERM, before they are cut.
@@ -76,7 +90,12 @@ struct NotYet {
     #[arg(long, hide = true, env = "TOLLGATE_HTTP", value_parser = not_yet("the HTTP side"))]
     http: Option<String>,
 
-    #[arg(long, hide = true, env = "TOLLGATE_STORE", value_parser = not_yet("another store"))]
+    #[arg(
+        long,
+        hide = true,
+        env = "TOLLGATE_STORE",
+        value_parser = not_yet_but("a store other than memory", "memory")
+    )]
     store: Option<String>,
 }
 
@@ -96,6 +115,7 @@ pub struct Log {
         global = true,
         value_name = "FILTER",
         default_value = "info",
+        value_parser = filter,
         env = "TOLLGATE_LOG"
     )]
     pub filter: String,
@@ -117,14 +137,39 @@ pub enum LogFormat {
     Json,
 }
 
-/// Reads the command line and the environment; wrong usage ends with every reason clap gives.
+/// Reads the command line and the environment. Wrong usage is told one mistake at a time, as
+/// clap does it; rules files are where the many mistakes are, and those are told all at once.
 pub fn read() -> Result<Settings, clap::Error> {
     Settings::try_parse()
 }
 
-fn not_yet(what: &'static str) -> impl clap::builder::TypedValueParser<Value = String> {
-    use clap::builder::TypedValueParser as _;
-    NonEmptyStringValueParser::new().try_map(move |_: String| -> Result<String, String> {
-        Err(format!("{what} is not built yet; take this setting out"))
-    })
+fn not_yet(what: &'static str) -> impl Fn(&str) -> Result<String, String> + Clone {
+    not_yet_but(what, "")
+}
+
+/// Refuses all values but one, and none, as an empty variable in the environment gives.
+fn not_yet_but(
+    what: &'static str,
+    good: &'static str,
+) -> impl Fn(&str) -> Result<String, String> + Clone {
+    move |value| match value {
+        "" => Ok(String::new()),
+        value if value == good => Ok(value.to_owned()),
+        _ => Err(format!("{what} is not built yet; take this setting out")),
+    }
+}
+
+fn addr(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8081".into())
+}
+
+/// A bare word that is no level would name a part of the program, and silence all others.
+fn filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for word in text.split(',').filter(|word| !word.contains(['=', '['])) {
+        if !LEVELS.contains(&word.trim().to_lowercase().as_str()) {
+            return Err(format!("`{word}` is none of {}", LEVELS.join(", ")));
+        }
+    }
+    Ok(text.to_owned())
 }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod connection;
+mod preface;
 
 use std::time::Duration;
 

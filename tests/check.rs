@@ -109,7 +109,7 @@ rules: [{ name: r, plan: { from: plan, otherwise: p }, limits: [{ requests: 1, p
         "domain: d
 rules: [{ name: r, limits: [{ requests: 1, per: s }, { requests: 2, per: s }] }]
 ",
-        &[("2:54", "two limits here are called `s`")],
+        &[("2:54", "two limits here are called `second`")],
     );
 }
 
@@ -166,6 +166,65 @@ rules:
             ("7:28", "expected a list"),
         ],
     );
+}
+
+#[test]
+fn keys_without_a_value_do_not_widen_a_rule() {
+    // An empty `match:` was taken for none, and the rule for all calls.
+    let rule = |key: &str| {
+        format!(
+            "domain: d\nrules:\n  - name: r\n    {key}\n    limits: [{{ requests: 1, per: s }}]\n"
+        )
+    };
+    check(&rule("match:"), &[("4:10", "expected a map, found nothing")]);
+    check(&rule("count_by: ~"), &[("4:15", "expected a list, found nothing")]);
+    check(&rule("ban:"), &[("4:5", "`ban` is part of the rules language")]);
+    check(&rule("<<: 5"), &[("4:9", "brings in the keys of a map")]);
+    check(&rule("count_by: !set [a]"), &[("4:20", "tags such as")]);
+}
+
+#[test]
+fn an_error_on_a_character_of_several_bytes_is_shown() {
+    // The place was one byte long, and cutting a character in two ended the program.
+    check("domain: d\nrules:\n  - name: \"b\" \u{e9}\n", &[("3:15", "this is not YAML")]);
+}
+
+#[test]
+fn an_alias_of_nothing_is_told_from_bad_syntax() {
+    check("domain: *d\n", &[("1:9", "this alias names nothing above it")]);
+}
+
+#[test]
+fn a_plan_that_cannot_be_read_is_not_missed() {
+    check(
+        "domain: d
+plans: { free: { limits: 5 } }
+rules: [{ name: r, plan: { from: plan, otherwise: free } }]
+",
+        &[("2:26", "expected a list, found `5`")],
+    );
+}
+
+#[test]
+fn one_window_has_one_default_name_however_it_is_written() {
+    // `minute` and `1 minute` were two limits, so that an upgrade forgot what was used.
+    let text = |per: &str, other: &str| {
+        format!(
+            "domain: d
+plans:
+  free: {{ limits: [{{ requests: 1, per: {per} }}] }}
+  pro: {{ limits: [{{ requests: 2, per: {other} }}] }}
+rules: [{{ name: r, plan: {{ from: plan, otherwise: free }} }}]
+"
+        )
+    };
+    for (per, other) in [("minute", "1 minute"), ("\"5\\nminutes\"", "5m")] {
+        let rules = load(&text(per, other)).rules.expect("good rules");
+        let domain = rules.domain("d").expect("the domain");
+        let labels: Vec<_> = domain.rules()[0].all_limits().map(|limit| &limit.label).collect();
+        assert_eq!(labels[0], labels[1]);
+        assert!(labels[0].chars().all(|char| !char.is_control()));
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -99,17 +102,28 @@ fn flags_of_later_releases_are_refused_and_named() {
     }
 }
 
-/// A running `serve`, killed when dropped.
+/// Nothing here takes longer, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `serve`, killed when dropped, or when a test waits for a line that never comes.
 struct Served {
     child: Child,
     log: BufReader<ChildStderr>,
+    _alive: mpsc::Sender<()>,
 }
 
 impl Served {
     fn start(mut command: Command) -> Served {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let log = BufReader::new(child.stderr.take().expect("a pipe"));
-        Served { child, log }
+        let (_alive, ended) = mpsc::channel::<()>();
+        let id = child.id().to_string();
+        thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-s", "KILL", &id]).status();
+            }
+        });
+        Served { child, log, _alive }
     }
 
     /// Reads the log up to the line that holds `text`.
@@ -169,8 +183,8 @@ fn a_hangup_reloads_good_rules_and_refuses_bad_ones() {
     served.line_with("serving gRPC");
     write(&folder, "rules.yaml", BAD);
     served.signal("HUP");
-    served.line_with("is not a number of requests");
     served.line_with("the rules in force stay");
+    served.line_with("is not a number of requests");
     write(&folder, "rules.yaml", &GOOD.replace("name: r", "name: other"));
     served.signal("HUP");
     served.line_with("reloaded");

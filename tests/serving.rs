@@ -5,7 +5,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{Client, PATIENCE, Server, descriptor, request};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
@@ -17,6 +17,8 @@ use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 const BUDGET: u64 = 1_000_000_000;
 
@@ -55,7 +57,7 @@ async fn a_watch_sees_the_drain_and_does_not_hold_it_up() {
     assert_eq!(next().await, Some(ServingStatus::Serving));
     let ending = server.begin_stop();
     assert_eq!(next().await, Some(ServingStatus::NotServing));
-    assert_eq!(next().await, None);
+    assert_eq!(next().await, None, "an endless stream would hold the drain up");
     assert_eq!(ending.await, Drained { cut: 0 });
 }
 
@@ -97,15 +99,38 @@ fn charged(gate: &tollgate::gate::Gate) -> u64 {
 }
 
 #[tokio::test]
-async fn a_connection_that_never_says_a_word_is_cut_at_the_deadline() {
-    let server = Server::start_with_drain(WIDE, Duration::from_millis(100)).await;
+async fn connections_that_say_nothing_do_not_hold_the_drain_up() {
+    let server = Server::start(WIDE).await;
     let mut silent = TcpStream::connect(server.addr).await.expect("the server accepts");
     // An answer on a second connection shows that the first one has been accepted.
     server.client().await.ask("d", &["key=a"]).await;
-    assert_eq!(server.stop().await, Drained { cut: 1 });
+    // The drain's deadline is the test's own patience: it must end well before.
+    assert_eq!(server.stop().await, Drained { cut: 0 });
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(PATIENCE, silent.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "the connection is closed");
+}
+
+#[tokio::test]
+async fn a_call_that_never_ends_is_cut_at_the_deadline() {
+    let server = Server::start_with_drain(WIDE, Duration::from_millis(100)).await;
+    let mut reflection = ServerReflectionClient::new(server.channel().await);
+    // A stream of questions that stays open is such a call.
+    let questions = tokio_stream::pending::<ServerReflectionRequest>();
+    let answers = reflection.server_reflection_info(questions).await.expect("a stream");
+    assert_eq!(server.stop().await, Drained { cut: 1 });
+    drop(answers);
+}
+
+#[tokio::test]
+async fn whoever_comes_with_http_1_is_told_what_is_spoken_here() {
+    let server = Server::start(WIDE).await;
+    let mut stream = TcpStream::connect(server.addr).await.expect("the server accepts");
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("a text");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("gRPC"), "{answer}");
+    server.stop().await;
 }
 
 async fn code(client: &mut Client, request: RateLimitRequest) -> Code {
@@ -116,11 +141,13 @@ async fn code(client: &mut Client, request: RateLimitRequest) -> Code {
 async fn input_beyond_the_bounds_is_an_error_and_charges_nothing() {
     let server = Server::start(WIDE).await;
     let mut client = server.client().await;
-    let calls = |count: usize| request("d", &vec!["key=a"; count]);
-    let entries = |count: usize| request("d", &[&vec!["key=a"; count].join(",")]);
+    // Each has a key of its own, so that a charge would show as a counter.
+    let calls = |count: usize| request("d", &vec!["key=calls"; count]);
+    let entries = |count: usize| request("d", &[&vec!["key=entries"; count].join(",")]);
+    let mut before = 0;
     let text = |bytes: usize| request("d", &[&format!("key={}", "x".repeat(bytes))]);
     let hits = |hits: u64| {
-        let mut asked = descriptor("other=b");
+        let mut asked = descriptor("key=hits");
         asked.hits_addend = Some(hits);
         RateLimitRequest { domain: "d".into(), descriptors: vec![asked], hits_addend: 0 }
     };
@@ -128,15 +155,17 @@ async fn input_beyond_the_bounds_is_an_error_and_charges_nothing() {
         (calls(1000), calls(1001)),
         (entries(256), entries(257)),
         (text(64 << 10), text((64 << 10) + 1)),
-        (hits(i64::MAX as u64), hits(i64::MAX as u64 + 1)),
+        (hits(1), hits(i64::MAX as u64 + 1)),
     ] {
-        assert_eq!(code(&mut client, at).await, Code::Ok);
-        let counters = server.gate.counters();
         assert_eq!(code(&mut client, above).await, Code::InvalidArgument);
-        assert_eq!(server.gate.counters(), counters);
+        assert_eq!(server.gate.counters(), before, "nothing may be charged");
+        assert_eq!(code(&mut client, at).await, Code::Ok);
+        before = server.gate.counters();
     }
-    // A message beyond a mebibyte is not even read. Never UNKNOWN: Envoy would take it for OK.
-    let huge = request("d", &vec![format!("key={}", "x".repeat(60_000)).as_str(); 20]);
+    // A message beyond four mebibytes is not even read. Never UNKNOWN: Envoy would take it for OK.
+    let long = format!("key={}", "y".repeat(60_000));
+    assert_eq!(code(&mut client, request("d", &vec![long.as_str(); 65])).await, Code::Ok);
+    let huge = request("d", &vec![long.as_str(); 75]);
     assert_eq!(code(&mut client, huge).await, Code::OutOfRange);
     server.stop().await;
 }

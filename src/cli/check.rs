@@ -1,5 +1,6 @@
 //! `tollgate check`: what the server would say of these rules, without a server.
 
+use crate::cli::say::complain;
 use crate::config::{self, Rejected};
 use crate::key::HashKey;
 use crate::rules::RuleSet;
@@ -8,7 +9,7 @@ use crate::settings::Check;
 /// Compiles the rules and returns a summary for people; warnings go to standard error.
 pub fn run(check: &Check) -> Result<String, Rejected> {
     let loaded = config::load(HashKey::random(), &check.paths);
-    eprint!("{}", loaded.warnings);
+    complain(loaded.warnings.trim_end());
     let rules = loaded.rules?;
     Ok(format!("no errors in {}: {}", count(loaded.files, "file"), summary(&rules)))
 }

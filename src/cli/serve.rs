@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::cli::check;
+use crate::cli::say::complain;
 use crate::config::{self, Loaded, Rejected};
 use crate::gate::Gate;
 use crate::key::HashKey;
@@ -26,16 +27,16 @@ use crate::time::{Clock, SECOND_US};
 pub enum Error {
     #[error(transparent)]
     Rules(#[from] Rejected),
-    #[error("cannot listen on {addr}: {why}; choose another address with --grpc")]
+    #[error("error: cannot listen on {addr}: {why}; choose another address with --grpc")]
     Listen { addr: SocketAddr, why: io::Error },
-    #[error("cannot use the data directory {path}: {why}", path = path.display())]
+    #[error("error: cannot use the data directory {path}: {why}", path = path.display())]
     Data { path: PathBuf, why: io::Error },
     #[error(
-        "limit {limit} of domain {domain} is `durability: strict`, but there is no disk to keep \
-         its promise on; add --data DIR, or take `durability` out"
+        "error: limit {limit} of domain {domain} is `durability: strict`, but there is no disk to \
+         keep its promise on; add --data DIR, or take `durability` out"
     )]
     NoDisk { domain: String, limit: String },
-    #[error(transparent)]
+    #[error("error: {0}")]
     Server(#[from] server::Error),
 }
 
@@ -58,7 +59,7 @@ where
         None => HashKey::random(),
     };
     let Loaded { rules, warnings, .. } = config::load(key, &serve.rules);
-    eprint!("{warnings}");
+    complain(warnings.trim_end());
     let rules = rules?;
     if home.is_none() {
         refuse_strict(&rules)?;
@@ -134,12 +135,11 @@ async fn reload(gate: Arc<Gate>, source: Source, mut asked: mpsc::Receiver<()>) 
 }
 
 fn put_in_force(gate: &Gate, loaded: Loaded, strict: bool) {
-    eprint!("{}", loaded.warnings);
+    complain(loaded.warnings.trim_end());
     let usable = |rules| if strict { Ok(rules) } else { refuse_strict(&rules).map(|()| rules) };
     match loaded.rules.map_err(Error::from).and_then(usable) {
         Err(error) => {
-            eprintln!("{error}");
-            tracing::error!("reload refused; the rules in force stay");
+            tracing::error!("reload refused, the rules in force stay:\n{error}");
         }
         Ok(rules) => {
             let (summary, kept) = (check::summary(&rules), rules.counters());

@@ -6,7 +6,7 @@
 mod limit;
 mod rule;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::tz::TimeZone;
 
@@ -29,17 +29,24 @@ pub struct Compiler<'d> {
     zone: TimeZone,
     pub domain: &'d str,
     plans: &'d [(At<String>, Plan)],
+    /// Keys whose values could not be read: what they would have defined is not to be missed.
+    left_out: &'d HashSet<String>,
     pub findings: Vec<Problem>,
 }
 
-/// Compiles one file.
-pub fn compile(key: HashKey, document: &Document) -> (Domain, Vec<Problem>) {
+/// Compiles one file, of which some keys may have been left out because they cannot be read.
+pub fn compile(
+    key: HashKey,
+    document: &Document,
+    left_out: &HashSet<String>,
+) -> (Domain, Vec<Problem>) {
     let plans = document.plans.as_ref().map_or(&[][..], |Pairs(plans)| plans);
     let mut compiler = Compiler {
         key,
         zone: TimeZone::UTC,
         domain: &document.domain.value,
         plans,
+        left_out,
         findings: Vec::new(),
     };
     compiler.head(document);
@@ -99,8 +106,10 @@ impl<'d> Compiler<'d> {
         }
     }
 
+    /// Whether there is such a plan, or may be one that could not be read.
     pub fn plan_named(&self, name: &str) -> bool {
-        self.plans.iter().any(|(plan, _)| plan.value == name)
+        let unread = self.left_out.contains(name) || self.left_out.contains("plans");
+        unread || self.plans.iter().any(|(plan, _)| plan.value == name)
     }
 
     /// Checks a name of a rule or a limit.

@@ -12,6 +12,8 @@ mod words;
 pub use self::place::{At, NotYet, Pairs};
 pub use self::words::{nearest, parse_whole_number};
 
+use std::collections::HashSet;
+
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -22,12 +24,32 @@ use self::decoder::{Decoder, Notes};
 /// So many errors are reported for a file; whoever has more will want to mend these first.
 const ERRORS_MAX: usize = 100;
 
-/// Reads `node` as a `T`, with every problem met; nothing if not even the whole could be read.
-pub fn decode<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Problem>) {
+/// What could be read of a tree.
+#[derive(Debug)]
+pub struct Decoded<T> {
+    /// Nothing if not even the whole could be read.
+    pub value: Option<T>,
+    pub problems: Vec<Problem>,
+    /// Keys whose values could not be read and were left out.
+    pub left_out: HashSet<String>,
+}
+
+/// Reads `node` as a `T`, with every problem met.
+pub fn decode<T: DeserializeOwned>(node: &Node) -> Decoded<T> {
     let notes = Notes::default();
+    let value = read(node, &notes);
+    let mut problems = notes.problems.into_inner();
+    if ERRORS_MAX <= problems.len() {
+        let what = format!("only the first {ERRORS_MAX} errors of this file are shown");
+        problems.push(Problem::error(node.span, what, "mend these first"));
+    }
+    Decoded { value, problems, left_out: notes.left_out_keys.into_inner() }
+}
+
+fn read<T: DeserializeOwned>(node: &Node, notes: &Notes) -> Option<T> {
     while notes.problems.borrow().len() < ERRORS_MAX {
-        match T::deserialize(Decoder { node, notes: &notes }) {
-            Ok(value) => return (Some(value), notes.problems.into_inner()),
+        match T::deserialize(Decoder { node, notes }) {
+            Ok(value) => return Some(value),
             Err(failure) => {
                 let (at, problem) = failure.settle(node);
                 notes.problems.borrow_mut().extend(problem);
@@ -37,5 +59,5 @@ pub fn decode<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Problem>) {
             }
         }
     }
-    (None, notes.problems.into_inner())
+    None
 }

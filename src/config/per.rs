@@ -34,6 +34,21 @@ pub fn parse(text: &str) -> Result<Per, String> {
     }
 }
 
+/// What a limit is called that says no name: the same for all ways to write one window, so that
+/// `minute` in one plan and `1 minute` in another are one limit.
+pub fn default_name(per: Per) -> String {
+    let short = match per.unit {
+        Unit::Second => "s",
+        Unit::Minute => "min",
+        Unit::Hour => "h",
+        Unit::Day => "d",
+        Unit::Week => "w",
+        Unit::Month => "months",
+        Unit::Year => "years",
+    };
+    if per.count == 1 { name(per.unit).to_owned() } else { format!("{}{short}", per.count) }
+}
+
 pub fn name(unit: Unit) -> &'static str {
     UNITS.iter().find(|(known, _)| *known == unit).map_or("", |(_, names)| names[0])
 }

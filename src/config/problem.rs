@@ -70,8 +70,9 @@ impl Problem {
 
     /// A whole rule may be many lines long; its first one is enough to find it.
     fn first_line(&self, text: &str) -> Span {
-        let start = self.span.start.min(text.len());
-        let end = self.span.end.clamp(start, text.len());
+        // A place in the middle of a character means the whole character.
+        let start = text.floor_char_boundary(self.span.start);
+        let end = text.ceil_char_boundary(self.span.end.max(start));
         let line_end = text[start..end].find('\n').map_or(end, |length| start + length);
         Span { start, end: line_end }
     }

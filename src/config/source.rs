@@ -3,7 +3,7 @@
 //! Reads them as text and knows nothing of what they say.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Rules for every customer of a large provider fit in far less; a file beyond this is a mistake
@@ -20,7 +20,10 @@ pub struct Source {
 
 /// A path that could not be read: which, why, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read rules from {path}: {why}", path = path.display())]
+#[error(
+    "cannot read rules from {path}: {why}\n  = help: name a *.yaml file or a directory of them",
+    path = path.display()
+)]
 pub struct Unreadable {
     path: PathBuf,
     why: String,
@@ -61,7 +64,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
         }
     }
     if files.is_empty() {
-        return Err(unreadable(path, "the directory holds no *.yaml file"));
+        return Err(unreadable(path, "the directory holds no *.yaml file (*.yml is not read)"));
     }
     files.sort();
     Ok(files)
@@ -69,12 +72,14 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
 
 fn read(path: &Path) -> Result<Source, Unreadable> {
     let failed = |error: io::Error| unreadable(path, error.to_string());
-    let bytes = fs::metadata(path).map_err(failed)?.len();
-    if FILE_BYTES_MAX < bytes {
-        return Err(unreadable(path, format!("{bytes} bytes are more than {FILE_BYTES_MAX}")));
+    let mut text = Vec::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(failed)?;
+    if FILE_BYTES_MAX < text.len() as u64 {
+        return Err(unreadable(path, format!("it is larger than {FILE_BYTES_MAX} bytes")));
     }
-    let text = fs::read(path).map_err(failed)?;
-    let text = String::from_utf8(text).map_err(|error| unreadable(path, error.to_string()))?;
+    let text = String::from_utf8(text)
+        .map_err(|error| unreadable(path, format!("{error}; save it as UTF-8")))?;
     Ok(Source { name: path.display().to_string(), text })
 }
 

@@ -3,9 +3,9 @@
 //! Scalars stay text: what a `404` or a `yes` is, only the place that reads it can tell. Anchors,
 //! aliases and merge keys are resolved here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Parser, ScalarStyle, StrInput};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, StrInput};
 
 use super::problem::{Problem, Span};
 
@@ -115,8 +115,16 @@ impl<'t> Builder<'t> {
             Some(Err(error)) => {
                 let start = error.marker().byte_offset().unwrap_or_default();
                 let span = Span { start, end: start + 1 };
-                let what = format!("this is not YAML: {}", error.info());
-                Err(Box::new(Problem::error(span, what, "check indentation and quotes here")))
+                Err(Box::new(match error.kind() {
+                    ErrorKind::UnknownAnchor => {
+                        let remedy = "write `&name` ahead of the value that `*name` stands for";
+                        Problem::error(span, "this alias names nothing above it", remedy)
+                    }
+                    kind => {
+                        let what = format!("this is not YAML: {kind}");
+                        Problem::error(span, what, "check indentation and quotes here")
+                    }
+                }))
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -128,15 +136,18 @@ impl<'t> Builder<'t> {
         self.count(1, span)?;
         let (value, end, anchor) = match event {
             Event::Alias(anchor) => return self.alias(anchor, span),
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span);
                 let plain = style == ScalarStyle::Plain;
                 (Value::Scalar(Scalar { text: text.into_owned(), plain }), span.end, anchor)
             }
-            Event::SequenceStart(_, anchor, _) => {
+            Event::SequenceStart(_, anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span);
                 let (items, end) = self.list()?;
                 (Value::List(items), end, anchor)
             }
-            Event::MappingStart(_, anchor, _) => {
+            Event::MappingStart(_, anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span);
                 let (pairs, end) = self.map()?;
                 (Value::Map(pairs), end, anchor)
             }
@@ -150,6 +161,14 @@ impl<'t> Builder<'t> {
             self.anchors.insert(anchor, (node.clone(), self.nodes - before));
         }
         Ok(node)
+    }
+
+    /// A tag would change what a value is; here only its place does.
+    fn refuse_tag(&mut self, tagged: bool, span: Span) {
+        if tagged {
+            let what = "tags such as `!!int` have no meaning here";
+            self.problems.push(Problem::error(span, what, "write the value without its tag"));
+        }
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Step<Node> {
@@ -190,12 +209,12 @@ impl<'t> Builder<'t> {
 
     fn map(&mut self) -> Step<(Vec<Pair>, usize)> {
         let mut pairs: Vec<Pair> = Vec::new();
-        let mut merged = Vec::new();
+        let (mut merged, mut known) = (Vec::new(), HashSet::new());
         loop {
             let (event, span) = self.next()?;
             if let Event::MappingEnd = event {
                 let end = end_of(pairs.last().map(|pair| &pair.value), span);
-                merge(&mut pairs, merged);
+                self.merge(&mut pairs, &mut known, merged);
                 return Ok((pairs, end));
             }
             let key = self.node(event, span)?;
@@ -203,7 +222,13 @@ impl<'t> Builder<'t> {
             let value = self.node(event, value_span)?;
             match key.value {
                 Value::Scalar(key) if key.plain && key.text == "<<" => merged.push(value),
-                Value::Scalar(key) => self.pair(&mut pairs, Key { text: key.text, span }, value),
+                Value::Scalar(scalar) if !known.insert(scalar.text.clone()) => {
+                    let what = format!("`{}` stands here twice", scalar.text);
+                    self.problems.push(Problem::error(span, what, "keep one of the two"));
+                }
+                Value::Scalar(scalar) => {
+                    pairs.push(Pair { key: Key { text: scalar.text, span }, value });
+                }
                 Value::List(_) | Value::Map(_) => {
                     let what = "a key must be text, not a list or a map";
                     self.problems.push(Problem::error(key.span, what, "write `key: value`"));
@@ -212,12 +237,20 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn pair(&mut self, pairs: &mut Vec<Pair>, key: Key, value: Node) {
-        if pairs.iter().any(|pair| pair.key.text == key.text) {
-            let what = format!("`{}` stands here twice", key.text);
-            self.problems.push(Problem::error(key.span, what, "keep one of the two"));
-        } else {
-            pairs.push(Pair { key, value });
+    /// Adds what merge keys bring, where the map does not say it itself.
+    fn merge(&mut self, pairs: &mut Vec<Pair>, known: &mut HashSet<String>, merged: Vec<Node>) {
+        for node in merged {
+            match node.value {
+                Value::List(nodes) => self.merge(pairs, known, nodes),
+                Value::Map(brought) => {
+                    pairs.extend(brought.into_iter().filter(|p| known.insert(p.key.text.clone())));
+                }
+                Value::Scalar(_) => {
+                    let what = "`<<` brings in the keys of a map, and this is none";
+                    let remedy = "write an alias of a map, such as `<<: *defaults`";
+                    self.problems.push(Problem::error(node.span, what, remedy));
+                }
+            }
         }
     }
 }
@@ -227,22 +260,5 @@ fn end_of(last: Option<&Node>, closing: Span) -> usize {
     match last {
         Some(node) if closing.start == closing.end => node.span.end,
         _ => closing.end,
-    }
-}
-
-/// Adds what merge keys bring, where the map does not say it itself.
-fn merge(pairs: &mut Vec<Pair>, merged: Vec<Node>) {
-    for node in merged {
-        match node.value {
-            Value::List(nodes) => merge(pairs, nodes),
-            Value::Map(brought) => {
-                for pair in brought {
-                    if pairs.iter().all(|own| own.key.text != pair.key.text) {
-                        pairs.push(pair);
-                    }
-                }
-            }
-            Value::Scalar(_) => {}
-        }
     }
 }

@@ -26,16 +26,19 @@ impl Health {
         self.set(ServingStatus::Serving).await;
     }
 
-    pub async fn not_serving(&self) {
+    async fn not_serving(&self) {
         self.set(ServingStatus::NotServing).await;
     }
 
-    /// Ends every open `Watch` after it has seen the latest status: an endless stream would keep
-    /// its connection from draining.
-    pub async fn end_watches(&mut self) {
+    /// Not serving, and never again: also ends every open `Watch` after it has seen this, since an
+    /// endless stream would keep its connection from draining.
+    pub async fn ending(&mut self) {
+        self.not_serving().await;
         for name in NAMES {
+            // Watches end with the old entry; the new one goes on answering checks.
             self.0.clear_service_status(name).await;
         }
+        self.not_serving().await;
     }
 
     pub(super) fn service(&self) -> HealthServer<HealthService> {

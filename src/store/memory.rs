@@ -107,9 +107,9 @@ impl Memory {
             charged = true;
         }
         if charged && !admitted {
-            // What was charged beyond the budget makes waits longer; how much so is known only
-            // when all is charged, since several hits may lie on one counter.
-            for (hit, fit) in hits.iter().zip(&mut fits).filter(|(_, fit)| **fit != Fit::Now) {
+            // What a refused call is charged can leave it no room where it had some, or make its
+            // wait longer; how much so is known only when all is charged.
+            for (hit, fit) in hits.iter().zip(&mut fits).filter(|(hit, _)| hit.votes) {
                 *fit = shards.fit(hit, now);
             }
         }
@@ -192,7 +192,7 @@ struct Locked<'a> {
 
 impl Locked<'_> {
     fn fit(&self, hit: &Hit<'_>, now: Timestamp) -> Fit {
-        match self.get(hit.key) {
+        match self.get(hit.key, now) {
             Some(state) => algorithm::fit(hit.limit, state, now, hit.demand),
             None => algorithm::fit(hit.limit, &algorithm::fresh(hit.limit), now, hit.demand),
         }
@@ -203,7 +203,13 @@ impl Locked<'_> {
         let (shard, table) = &mut self.guards[position];
         let hash = hit.key.table_hash();
         let cell = match table.get_mut(hash, |(key, _)| *key == hit.key) {
-            Some((_, cell)) => cell.get_mut(),
+            Some((_, cell)) => {
+                let cell = cell.get_mut();
+                if cell.expires_at <= now {
+                    cell.state = algorithm::fresh(hit.limit);
+                }
+                cell
+            }
             None => {
                 let (state, kept) = (algorithm::fresh(hit.limit), Kept::Not);
                 let cell = Cell { state, expires_at: now, kept };
@@ -222,7 +228,7 @@ impl Locked<'_> {
     fn outcome(&self, hit: &Hit<'_>, fit: Fit, admitted: bool, now: Timestamp) -> Outcome {
         // A peek shows what one hit would leave, but a refused one would have left all as it was.
         let pending = if admitted { hit.pending } else { 0 };
-        let reading = match self.get(hit.key) {
+        let reading = match self.get(hit.key, now) {
             Some(state) => algorithm::read(hit.limit, state, now, pending),
             None => algorithm::read(hit.limit, &algorithm::fresh(hit.limit), now, pending),
         };
@@ -234,10 +240,12 @@ impl Locked<'_> {
         Outcome { room, remaining: reading.remaining, reset_us: reading.reset_us }
     }
 
-    fn get(&self, key: CounterKey) -> Option<&State> {
+    /// What a counter holds, unless that has expired: an expired counter is as good as swept.
+    fn get(&self, key: CounterKey, now: Timestamp) -> Option<&State> {
         let (_, table) = &self.guards[self.position(key)];
         let (_, cell) = table.get(key.table_hash(), |(other, _)| *other == key)?;
-        Some(&cell.get().state)
+        let cell = cell.get();
+        (now < cell.expires_at).then_some(&cell.state)
     }
 
     /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tonic::service::Routes;
 
+use super::preface;
+
 /// Calls in flight on one connection. Envoy's circuit breaker holds back at 1,024 by default, so
 /// that a proxy meets its own bound first.
 const STREAMS_MAX: u32 = 2048;
@@ -44,6 +46,18 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves until the peer leaves, or until told to stop and all accepted calls are answered.
 pub async fn serve(stream: TcpStream, routes: Routes, mut stop: watch::Receiver<bool>) {
+    let greeted = tokio::select! {
+        greeted = preface::read(stream) => greeted,
+        // Who has not said a word yet has asked nothing.
+        () = super::stopped(&mut stop) => return,
+    };
+    let stream = match greeted {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, "connection refused");
+            return;
+        }
+    };
     let service = TowerToHyperService::new(routes);
     let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {

@@ -16,8 +16,10 @@ use crate::time::SECOND_US;
 
 use super::Compiler;
 
-const ALGORITHMS: [&str; 6] =
-    ["fixed_window", "calendar", "sliding_log", "token_bucket", "sliding_window", "concurrency"];
+const ALGORITHMS: [&str; 4] = ["fixed_window", "calendar", "sliding_log", "token_bucket"];
+
+/// Algorithms that the language has and this release does not.
+const ALGORITHMS_TO_COME: [&str; 2] = ["sliding_window", "concurrency"];
 
 /// A compiled limit, with what decides whether two of them can share counters.
 pub struct PlanLimit {
@@ -63,7 +65,11 @@ impl<'d> Compiler<'d> {
         let on_exceed = self.on_exceed(limit.on_exceed.as_ref());
         let charge = self.charge(limit.charge.as_ref());
         let durability = self.durability(limit.durability.as_ref());
+        let algorithm_known = self.algorithm_known(limit.algorithm.as_ref());
         let (budget, per) = (budget?, per?);
+        if !algorithm_known {
+            return None;
+        }
         let algorithm = match self.algorithm(limit, budget, per) {
             Ok(algorithm) => algorithm,
             Err((span, what, remedy)) => {
@@ -73,7 +79,7 @@ impl<'d> Compiler<'d> {
         };
         let name = match &limit.name {
             Some(name) => name.value.clone(),
-            None => limit.per.value.trim().replace(' ', "-"),
+            None => per::default_name(per),
         };
         let tag = limit_tag(&self.key, &name, &algorithm);
         let label = format!("{rule}.{name}").into();
@@ -89,7 +95,9 @@ impl<'d> Compiler<'d> {
         let budget = parse_whole_number(&requests.value).map(Budget::Requests);
         if budget.is_none() {
             let what = format!("`{}` is not a number of requests", requests.value);
-            self.error(requests.span, what, "write digits, such as 25_000_000, or `unlimited`");
+            let remedy =
+                format!("write digits, such as 25_000_000 and up to {}, or `unlimited`", u64::MAX);
+            self.error(requests.span, what, remedy);
         }
         budget
     }
@@ -117,15 +125,41 @@ impl<'d> Compiler<'d> {
                 "deny" => return OnExceed::Deny,
                 "allow" => return OnExceed::Allow,
                 "shadow" => return OnExceed::Shadow,
+                "queue" => self.queue_to_come(*span),
                 other => self.unknown_word(*span, other, "on_exceed", &KNOWN),
             },
-            Word::Map(kind) if kind == "queue" => {
-                let what = "`queue` is part of the rules language, but not built yet";
-                self.error(*span, what, "use deny, allow or shadow");
+            Word::Map(kind) if kind == "queue" => self.queue_to_come(*span),
+            Word::Map(_) => {
+                let what = "`on_exceed` takes a word, not a map";
+                self.error(*span, what, "write one of: deny, allow, shadow");
             }
-            Word::Map(kind) => self.unknown_word(*span, kind, "on_exceed", &KNOWN),
         }
         OnExceed::Deny
+    }
+
+    fn queue_to_come(&mut self, span: Span) {
+        let what = "`queue` is part of the rules language, but not built yet";
+        self.error(span, what, "use deny, allow or shadow");
+    }
+
+    /// Whether the algorithm, if one is named, is one that this release has.
+    fn algorithm_known(&mut self, word: Option<&At<String>>) -> bool {
+        let Some(At { span, value }) = word else { return true };
+        if ALGORITHMS.contains(&value.as_str()) {
+            return true;
+        }
+        let list = ALGORITHMS.join(", ");
+        if ALGORITHMS_TO_COME.contains(&value.as_str()) {
+            let what = format!("`{value}` is part of the rules language, but not built yet");
+            self.error(*span, what, format!("use one of: {list}"));
+        } else {
+            let remedy = match nearest(value, &ALGORITHMS) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("write one of: {list}"),
+            };
+            self.error(*span, format!("`{value}` is not an algorithm"), remedy);
+        }
+        false
     }
 
     fn charge(&mut self, word: Option<&At<String>>) -> Charge {
@@ -181,7 +215,7 @@ impl<'d> Compiler<'d> {
             let remedy = "take `burst` out, or use `algorithm: token_bucket`";
             return Err((burst.span, format!("`{name}` has no burst"), remedy.into()));
         }
-        if calendar_only && name != "calendar" && ALGORITHMS.contains(&name) {
+        if calendar_only && name != "calendar" {
             let what = format!("months and years differ in length, so `{name}` cannot hold them");
             let remedy = "use `algorithm: calendar`, or a window such as `30 days`";
             return Err((span, what, remedy.into()));
@@ -191,19 +225,7 @@ impl<'d> Compiler<'d> {
             "fixed_window" => Ok(Algorithm::FixedWindow { window_us }),
             "calendar" => self.calendar(limit.per.span, per),
             "sliding_log" => sliding_log(limit.requests.span, budget, window_us),
-            "token_bucket" => token_bucket(limit, budget, window_us),
-            "sliding_window" | "concurrency" => {
-                let what = format!("`{name}` is part of the rules language, but not built yet");
-                let remedy = "use fixed_window, calendar, sliding_log or token_bucket";
-                Err((span, what, remedy.into()))
-            }
-            other => {
-                let remedy = match nearest(other, &ALGORITHMS) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("write one of: {}", ALGORITHMS[..4].join(", ")),
-                };
-                Err((span, format!("`{other}` is not an algorithm"), remedy))
-            }
+            _ => token_bucket(limit, budget, window_us),
         }
     }
 

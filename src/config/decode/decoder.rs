@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
 use crate::config::problem::{Problem, Span};
-use crate::config::tree::{Key, Node, NodeId, Pair, Value};
+use crate::config::tree::{Key, Node, NodeId, Pair, Scalar, Value};
 
 use super::failure::Failure;
 use super::place::{AT, NOT_YET};
@@ -19,12 +19,18 @@ pub struct Notes {
     /// Values that failed, and keys that are unknown.
     pub left_out: RefCell<HashSet<NodeId>>,
     known_bad_keys: RefCell<HashSet<usize>>,
+    pub left_out_keys: RefCell<HashSet<String>>,
 }
 
 impl Notes {
     fn is_left_out(&self, node: &Node) -> bool {
         self.left_out.borrow().contains(&node.id)
     }
+}
+
+/// A scalar as messages name it.
+fn found(scalar: &Scalar) -> String {
+    if scalar.is_null() { "nothing".into() } else { format!("`{}`", scalar.text) }
 }
 
 #[derive(Clone, Copy)]
@@ -44,7 +50,7 @@ impl<'de> Decoder<'de> {
     }
 
     fn unexpected(self, expected: &str, found: &str) -> Failure {
-        Failure::new(format!("expected {expected}, found {found}"), "").at(self.node)
+        Failure::unexpected(expected, found).at(self.node)
     }
 
     fn whole_number(self) -> Result<u64, Failure> {
@@ -60,8 +66,7 @@ impl<'de> Decoder<'de> {
         match &self.node.value {
             Value::Map(pairs) => Ok(pairs),
             Value::List(_) => Err(self.unexpected(expected, "a list")),
-            Value::Scalar(scalar) if scalar.is_null() => Err(self.unexpected(expected, "nothing")),
-            Value::Scalar(scalar) => Err(self.unexpected(expected, &format!("`{}`", scalar.text))),
+            Value::Scalar(scalar) => Err(self.unexpected(expected, &found(scalar))),
         }
     }
 
@@ -132,11 +137,10 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
         self.deserialize_str(visitor)
     }
 
+    /// A key that is there has a value: an empty one is an error of the type that is wanted, for
+    /// it may be a slip that would widen a rule.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        match &self.node.value {
-            Value::Scalar(scalar) if scalar.is_null() => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
+        visitor.visit_some(self)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -146,7 +150,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
                 visitor.visit_seq(walk).map_err(|failure| failure.at(self.node))
             }
             Value::Map(_) => Err(self.unexpected("a list", "a map")),
-            Value::Scalar(scalar) => Err(self.unexpected("a list", &format!("`{}`", scalar.text))),
+            Value::Scalar(scalar) => Err(self.unexpected("a list", &found(scalar))),
         }
     }
 
@@ -217,8 +221,11 @@ impl<'de> de::MapAccess<'de> for MapWalk<'de> {
     ) -> Result<Option<K::Value>, Failure> {
         let notes = self.notes;
         let is_good = |pair: &&Pair| {
-            let bad_key = notes.known_bad_keys.borrow().contains(&pair.key.span.start);
-            !bad_key && !notes.is_left_out(&pair.value)
+            let left_out = notes.is_left_out(&pair.value);
+            if left_out {
+                notes.left_out_keys.borrow_mut().insert(pair.key.text.clone());
+            }
+            !left_out && !notes.known_bad_keys.borrow().contains(&pair.key.span.start)
         };
         self.value = self.pairs.find(is_good);
         match self.value {

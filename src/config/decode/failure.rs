@@ -25,6 +25,18 @@ impl Failure {
         Failure { what: what.into(), remedy: remedy.into(), ..Failure::default() }
     }
 
+    /// Something else than what is wanted; the remedy shows how that is written.
+    pub fn unexpected(expected: &str, found: &str) -> Failure {
+        let remedy = match expected {
+            "a list" => "write `[one, two]`, or each on a line of its own after `- `",
+            "a map" => "write `{ key: value }`, or `key: value` lines, indented below",
+            "text" => "write a value here, or take the key out",
+            "true or false" => "write true or false, without quotes",
+            _ => "write a value of that kind here, or take the key out",
+        };
+        Failure::new(format!("expected {expected}, found {found}"), remedy)
+    }
+
     pub fn not_yet() -> Failure {
         Failure { not_yet: true, ..Failure::default() }
     }
@@ -85,7 +97,7 @@ impl de::Error for Failure {
     }
 
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Failure {
-        Failure::new(format!("expected {expected}, found {}", describe(found)), "")
+        Failure::unexpected(&expected.to_string(), &describe(found))
     }
 }
 
