@@ -1,0 +1,297 @@
+//! What the journal promises, over a disk that loses power, runs full and goes bad.
+//!
+//! The writer's steps are taken by the tests themselves, so a crash can come between any two.
+
+mod harness;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harness::disk::TestDisk;
+use harness::{NOON, rules};
+use proptest::prelude::*;
+use tollgate::limiter::{self, Standing};
+use tollgate::query::{Descriptor, Hits, Query};
+use tollgate::rules::RuleSet;
+use tollgate::store::Memory;
+use tollgate::store::journal::{self, Condition, Shared, Ticket, Writer};
+use tollgate::time::{ManualClock, SECOND_US};
+
+const BUDGET: u64 = 10_000;
+const KINDS: [&str; 5] = ["fixed", "calendar", "log", "bucket", "strict"];
+const STRICT: usize = 4;
+
+fn every_kind() -> RuleSet {
+    let rule = |name: &str, limit: &str| {
+        let limits = format!("[{{requests: {BUDGET}, {limit}}}]");
+        format!("{{name: {name}, match: {{kind: {name}}}, count_by: [key], limits: {limits}}}")
+    };
+    let all = [
+        rule("fixed", "per: hour"),
+        rule("calendar", "per: month"),
+        rule("log", "per: hour, algorithm: sliding_log"),
+        rule("bucket", "per: day, algorithm: token_bucket"),
+        rule("strict", "per: day, durability: strict"),
+        rule("brief", "per: 30s"),
+    ];
+    rules(&format!("{{domain: d, rules: [{}]}}", all.join(", ")))
+}
+
+/// Memory with a journal, as one process has them.
+struct Process {
+    rules: RuleSet,
+    clock: ManualClock,
+    memory: Arc<Memory>,
+    shared: Arc<Shared>,
+    writer: Writer,
+    damage: Vec<String>,
+}
+
+impl Process {
+    fn start(disk: &TestDisk) -> Process {
+        Process::try_start(disk).expect("a readable journal")
+    }
+
+    fn try_start(disk: &TestDisk) -> Result<Process, journal::Error> {
+        let (rules, clock) = (every_kind(), ManualClock::starting_at(NOON));
+        let shared = Arc::new(Shared::new());
+        let memory = Arc::new(Memory::kept(shared.clone(), 60 * SECOND_US));
+        let (writer, restored) =
+            journal::open(Arc::new(disk.clone()), memory.clone(), shared.clone(), clock.clock())?;
+        Ok(Process { rules, clock, memory, shared, writer, damage: restored.damage })
+    }
+
+    fn ask(&self, kind: &str, key: &str, hits: Hits) -> (u64, Option<Ticket>) {
+        let entries = [("kind", kind), ("key", key)].into_iter().collect();
+        let descriptors = [Descriptor { entries, hits, limit: None }].into_iter().collect();
+        let query = Query { domain: "d", descriptors };
+        let verdict = limiter::decide(&self.rules, &self.memory, &query, self.clock.now());
+        match verdict.statuses[0].standing {
+            Standing::Limited { remaining, .. } => (BUDGET - remaining, verdict.ticket),
+            other => panic!("every kind has a limit, yet {other:?} is shown"),
+        }
+    }
+
+    fn charge(&self, kind: &str, key: &str, hits: u64) -> Option<Ticket> {
+        self.ask(kind, key, Hits::Take(hits)).1
+    }
+
+    /// What a counter has used: a peek shows one more, unless nothing fits any more.
+    fn used(&self, kind: &str, key: &str) -> u64 {
+        self.ask(kind, key, Hits::Peek).0 - 1
+    }
+
+    /// One step of the writer: with a flush, or only for those who wait.
+    fn step(&mut self, flush: bool) {
+        let batch = self.shared.take(Duration::ZERO);
+        self.writer.step(batch, flush);
+    }
+
+    /// Steps until a snapshot that is in the making is whole.
+    fn settle(&mut self, disk: &TestDisk) {
+        self.step(true);
+        while disk.names().iter().any(|name| name == "snapshot.part") {
+            self.step(true);
+        }
+    }
+}
+
+fn charge_all(process: &Process, hits: u64) {
+    for kind in KINDS {
+        process.charge(kind, "k", hits);
+    }
+}
+
+fn assert_used(process: &Process, used: u64) {
+    for kind in KINDS {
+        assert_eq!(process.used(kind, "k"), used, "{kind}");
+    }
+}
+
+#[test]
+fn what_was_written_is_there_after_a_crash_whatever_the_algorithm() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 7);
+    process.charge("brief", "k", 7);
+    process.step(true);
+    charge_all(&process, 100);
+    disk.lose_power(0.0);
+    let process = Process::start(&disk);
+    assert_used(&process, 7);
+    assert_eq!(process.used("brief", "k"), 0, "windows below a minute are not kept");
+    assert_eq!(process.damage, Vec::<String>::new());
+}
+
+#[test]
+fn what_expired_meanwhile_is_not_restored() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 7);
+    process.settle(&disk);
+    assert_eq!(process.memory.len(), KINDS.len());
+    let clock = ManualClock::starting_at(NOON.plus(3600 * SECOND_US));
+    let (memory, shared) = (Arc::new(Memory::new()), Arc::new(Shared::new()));
+    journal::open(Arc::new(disk), memory.clone(), shared, clock.clock()).expect("readable");
+    // The hours are over and the bucket is empty; the day and the month are not.
+    assert_eq!(memory.len(), 2, "the month's and the strict day's");
+}
+
+#[test]
+fn a_snapshot_replaces_what_came_before_it() {
+    let disk = TestDisk::default();
+    for round in 1..=3 {
+        let mut process = Process::start(&disk);
+        charge_all(&process, 1);
+        process.settle(&disk);
+        assert_used(&process, round);
+        assert_eq!(disk.names().len(), 2, "one log and one snapshot: {:?}", disk.names());
+        disk.lose_power(0.0);
+    }
+}
+
+#[test]
+fn a_torn_tail_is_cut_wherever_it_tears() {
+    for cut in 1..120 {
+        let disk = TestDisk::default();
+        let mut process = Process::start(&disk);
+        charge_all(&process, 7);
+        process.step(true);
+        charge_all(&process, 1);
+        process.step(true);
+        let log = disk.names().into_iter().find(|name| name.starts_with("log")).expect("a log");
+        disk.tamper(&log, |bytes| bytes.truncate(bytes.len() - cut));
+        let process = Process::start(&disk);
+        assert_used(&process, 7);
+        assert!(process.damage[0].contains("torn write"), "{:?}", process.damage);
+    }
+}
+
+#[test]
+fn a_flipped_bit_costs_its_block_and_is_named() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 7);
+    process.step(true);
+    process.charge("fixed", "lost", 1);
+    process.step(true);
+    process.charge("fixed", "kept", 1);
+    process.step(true);
+    let log = disk.names().into_iter().find(|name| name.starts_with("log")).expect("a log");
+    // The last block holds one counter and so does the one before it.
+    disk.tamper(&log, |bytes| {
+        let middle_of_lost = bytes.len() - 45 - 10;
+        bytes[middle_of_lost] ^= 4;
+    });
+    let process = Process::start(&disk);
+    assert_used(&process, 7);
+    assert_eq!((process.used("fixed", "lost"), process.used("fixed", "kept")), (0, 1));
+    let [damage] = &process.damage[..] else { panic!("{:?}", process.damage) };
+    assert!(damage.contains(&log) && damage.contains("skipped"), "{damage}");
+}
+
+#[test]
+fn a_newer_format_is_refused_with_a_sentence() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 1);
+    process.settle(&disk);
+    let snapshot = disk.names().into_iter().find(|name| name.starts_with("snap")).expect("one");
+    disk.tamper(&snapshot, |bytes| {
+        bytes[8] = 99;
+        let sum = crc32fast::hash(&bytes[..20]).to_le_bytes();
+        bytes[20..24].copy_from_slice(&sum);
+    });
+    let error = Process::try_start(&disk).err().expect("refused").to_string();
+    assert!(error.contains("newer release (format 99)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_strict_calls_and_recovers_by_itself() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 1);
+    process.settle(&disk);
+    disk.set_room(Some(20));
+    let ticket = process.charge("strict", "k", 1).expect("a strict charge waits");
+    process.charge("fixed", "k", 1);
+    process.step(true);
+    assert!(process.shared.written(ticket).await.is_err(), "no promise without a disk");
+    assert_eq!(process.shared.status.get(), Condition::Failing);
+    assert_eq!(process.used("fixed", "k"), 2, "ordinary limits go on in memory");
+    disk.set_room(None);
+    while process.shared.status.get() == Condition::Failing {
+        // The disk is tried again once a second.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        process.step(true);
+    }
+    let ticket = process.charge("strict", "k", 1).expect("a strict charge waits");
+    process.step(false);
+    assert_eq!(process.shared.written(ticket).await, Ok(()));
+    disk.lose_power(0.0);
+    let process = Process::start(&disk);
+    assert_eq!(process.used("fixed", "k"), 2, "the snapshot has what could not be written");
+    assert_eq!(process.used("strict", "k"), 3);
+}
+
+/// Something that happens to a process with a journal.
+#[derive(Clone, Debug)]
+enum Event {
+    Charge { kind: usize, key: u8, hits: u64 },
+    Step { flush: bool },
+    LosePower { survives: f64 },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let charge = (0..KINDS.len(), 0..3u8, 1..5u64);
+    prop_oneof![
+        8 => charge.prop_map(|(kind, key, hits)| Event::Charge { kind, key, hits }),
+        4 => any::<bool>().prop_map(|flush| Event::Step { flush }),
+        1 => (0.0..=1.0f64).prop_map(|survives| Event::LosePower { survives }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// After a crash each counter holds at least what it held at the last flush, strict ones at
+    /// least what was acknowledged, and none more than was ever charged.
+    #[test]
+    fn a_crash_costs_no_more_than_promised(events in prop::collection::vec(event(), 1..80)) {
+        let disk = TestDisk::default();
+        let mut process = Process::start(&disk);
+        let mut safe = [[0u64; 3]; KINDS.len()];
+        for event in events {
+            match event {
+                Event::Charge { kind, key, hits } => {
+                    process.charge(KINDS[kind], &key.to_string(), hits);
+                }
+                Event::Step { flush } => {
+                    process.step(flush);
+                    for (kind, keys) in safe.iter_mut().enumerate() {
+                        for (key, used) in keys.iter_mut().enumerate() {
+                            if flush || kind == STRICT {
+                                *used = process.used(KINDS[kind], &key.to_string());
+                            }
+                        }
+                    }
+                }
+                Event::LosePower { survives } => {
+                    let before = process;
+                    disk.lose_power(survives);
+                    process = Process::start(&disk);
+                    for (kind, keys) in safe.iter_mut().enumerate() {
+                        for (key, used) in keys.iter_mut().enumerate() {
+                            let name = key.to_string();
+                            let charged = before.used(KINDS[kind], &name);
+                            let restored = process.used(KINDS[kind], &name);
+                            prop_assert!(*used <= restored, "{} lost hits", KINDS[kind]);
+                            prop_assert!(restored <= charged, "{} gained hits", KINDS[kind]);
+                            *used = restored;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
