@@ -8,17 +8,14 @@
 mod harness;
 
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use harness::{Client, PATIENCE, request};
+use harness::program::{Program, client};
+use harness::{PATIENCE, request};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
-use tollgate::grpc::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use tollgate::time::Stopwatch;
 use tonic::transport::Channel;
 
@@ -42,29 +39,12 @@ const CALLERS: usize = 4;
 /// What a crash may cost an ordinary limit.
 const LOSS: Duration = Duration::from_secs(1);
 
-struct Running {
-    child: Child,
-    channel: Channel,
-}
-
-async fn start(folder: &Path) -> Running {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.args(["serve", "--grpc", "127.0.0.1:0", "--rules"]);
-    command.arg(folder.join("rules.yaml")).arg("--data").arg(folder.join("data"));
-    let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
-    let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let (mut addr, mut restored) = (None, false);
-    while addr.is_none() || !restored {
-        let line = log.next_line().await.expect("a log").expect("more of it");
-        restored |= line.contains("restored");
-        let said = line.split("serving gRPC addr=").nth(1);
-        addr = addr.or(said.and_then(|rest| rest.split(' ').next()).map(str::to_owned));
-    }
-    // Somebody has to go on reading, or the server would wait for room in the pipe.
-    tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-    let endpoint = Channel::from_shared(format!("http://{}", addr.expect("found")));
-    let channel = endpoint.expect("an address").connect().await.expect("it accepts");
-    Running { child, channel }
+async fn start(folder: &Path) -> (Program, Channel) {
+    let mut program = Program::start(folder, &[]);
+    let channel = program.connect().await;
+    program.line_with("restored").await;
+    program.leave_log();
+    (program, channel)
 }
 
 /// What one caller got answered, by when, and how many calls it sent.
@@ -76,7 +56,7 @@ struct Tally {
 
 /// Calls until the server is gone or the time is up.
 async fn call(channel: Channel, kind: &str, since: Stopwatch, stop: Arc<AtomicBool>) -> Tally {
-    let mut client = Client(RateLimitServiceClient::new(channel));
+    let mut client = client(&channel);
     let (mut tally, entries) = (Tally::default(), format!("kind={kind},key=k"));
     while !stop.load(Ordering::Relaxed) {
         tally.sent += 1;
@@ -88,10 +68,10 @@ async fn call(channel: Channel, kind: &str, since: Stopwatch, stop: Arc<AtomicBo
     tally
 }
 
-async fn used(channel: Channel, kind: &str) -> u64 {
+async fn used(channel: &Channel, kind: &str) -> u64 {
     let mut asked = request("d", &[&format!("kind={kind},key=k")]);
     asked.descriptors[0].hits_addend = Some(0);
-    let mut client = Client(RateLimitServiceClient::new(channel));
+    let mut client = client(channel);
     let patience = tokio::time::timeout(PATIENCE, async {
         loop {
             // Until the counters are back from disk, calls are told to come again.
@@ -105,11 +85,11 @@ async fn used(channel: Channel, kind: &str) -> u64 {
 }
 
 /// Runs callers of one kind against a server.
-fn callers(running: &Running, kind: &'static str, since: Stopwatch) -> JoinSet<Tally> {
+fn callers(channel: &Channel, kind: &'static str, since: Stopwatch) -> JoinSet<Tally> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut set = JoinSet::new();
     for _ in 0..CALLERS {
-        set.spawn(call(running.channel.clone(), kind, since, stop.clone()));
+        set.spawn(call(channel.clone(), kind, since, stop.clone()));
     }
     set
 }
@@ -121,27 +101,27 @@ async fn kill_nine_costs_no_more_than_promised() {
     let rounds = std::env::var("TOLLGATE_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok());
     let (mut strict, mut ordinary) = (0, 0);
     for round in 0..rounds.unwrap_or(ROUNDS) {
-        let mut running = start(folder.path()).await;
+        let (mut program, channel) = start(folder.path()).await;
         let since = Stopwatch::start();
-        let set = [callers(&running, "strict", since), callers(&running, "ordinary", since)];
+        let set = [callers(&channel, "strict", since), callers(&channel, "ordinary", since)];
         // From hardly begun to well after a second, differently in each round.
         tokio::time::sleep(Duration::from_millis(20 + round * 379 % 1900)).await;
         let killed = since.elapsed();
-        running.child.start_kill().expect("it runs");
-        running.child.wait().await.expect("it ends");
+        program.child.start_kill().expect("it runs");
+        program.child.wait().await.expect("it ends");
         let [strict_calls, ordinary_calls] = set.map(|set| async { set.join_all().await });
         let (strict_calls, ordinary_calls) = (strict_calls.await, ordinary_calls.await);
-        let running = start(folder.path()).await;
+        let (_program, channel) = start(folder.path()).await;
         let safe = |tallies: &[Tally], by: Duration| -> u64 {
             let acknowledged = tallies.iter().flat_map(|tally| &tally.acknowledged);
             acknowledged.filter(|at| **at <= by).count() as u64
         };
         let sent = |tallies: &[Tally]| tallies.iter().map(|tally| tally.sent).sum::<u64>();
-        let (was, is) = (strict, used(running.channel.clone(), "strict").await);
+        let (was, is) = (strict, used(&channel, "strict").await);
         assert!(was + safe(&strict_calls, killed * 2) <= is, "round {round}: a strict hit is lost");
         assert!(is <= was + sent(&strict_calls), "round {round}: a strict hit is made up");
         strict = is;
-        let (was, is) = (ordinary, used(running.channel.clone(), "ordinary").await);
+        let (was, is) = (ordinary, used(&channel, "ordinary").await);
         let safe = safe(&ordinary_calls, killed.saturating_sub(LOSS));
         assert!(was + safe <= is, "round {round}: {safe} safe, {} there", is - was);
         assert!(is <= was + sent(&ordinary_calls), "round {round}: an ordinary hit is made up");
