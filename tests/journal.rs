@@ -4,6 +4,7 @@
 
 mod harness;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tollgate::limiter::{self, Standing};
 use tollgate::query::{Descriptor, Hits, Query};
 use tollgate::rules::RuleSet;
 use tollgate::store::Memory;
+use tollgate::store::journal::disk::Directory;
 use tollgate::store::journal::{self, Condition, Shared, Ticket, Writer};
 use tollgate::time::{ManualClock, SECOND_US};
 
@@ -294,4 +296,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn files_of_format_1_are_read() {
+    // Written by the release that introduced the format: a snapshot with five hits of each kind
+    // and a log with two more, under the secret of the tests and with the clock at their noon.
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/journal-1");
+    let (rules, clock) = (every_kind(), ManualClock::starting_at(NOON));
+    let shared = Arc::new(Shared::new());
+    let memory = Arc::new(Memory::kept(shared.clone(), 60 * SECOND_US));
+    let disk = Arc::new(Directory::at(data).expect("the files are there"));
+    let (writer, restored) =
+        journal::open(disk, memory.clone(), shared.clone(), clock.clock()).expect("readable");
+    assert_eq!(restored.damage, Vec::<String>::new());
+    let process = Process { rules, clock, memory, shared, writer, damage: restored.damage };
+    assert_used(&process, 7);
 }
