@@ -14,9 +14,9 @@ use proptest::prelude::*;
 use tollgate::limiter::{self, Standing};
 use tollgate::query::{Descriptor, Hits, Query};
 use tollgate::rules::RuleSet;
-use tollgate::store::Memory;
 use tollgate::store::journal::disk::Directory;
 use tollgate::store::journal::{self, Condition, Shared, Ticket, Writer};
+use tollgate::store::{Memory, SHARDS};
 use tollgate::time::{ManualClock, SECOND_US};
 
 const BUDGET: u64 = 10_000;
@@ -86,7 +86,7 @@ impl Process {
     /// One step of the writer: with a flush, or only for those who wait.
     fn step(&mut self, flush: bool) {
         let batch = self.shared.take(Duration::ZERO);
-        self.writer.step(batch, flush);
+        self.writer.step(batch, if flush { SHARDS } else { 0 }, flush);
     }
 
     /// Steps until a snapshot that is in the making is whole.

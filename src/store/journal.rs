@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod format;
 mod home;
+pub mod lines;
 mod names;
 mod read;
 mod shared;
@@ -20,11 +21,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::store::Memory;
+use crate::algorithm::State;
+use crate::key::CounterKey;
+use crate::store::{Memory, SHARDS};
 use crate::time::{Clock, Timestamp};
 
 use self::disk::Disk;
-use self::format::Record;
+use self::format::{Blocks, Record, read_blocks};
 use self::read::{Found, Reader};
 
 /// Whether the files have all that they should.
@@ -68,6 +71,39 @@ pub struct Restored {
     pub damage: Vec<String>,
     /// The last generation on disk.
     generation: u64,
+}
+
+/// Everything that is on `disk` and has not expired, in no order, for whoever wants to keep it
+/// elsewhere. A server may be writing meanwhile: what is torn is cut, as after a crash.
+pub fn each_counter(
+    disk: &dyn Disk,
+    now: Timestamp,
+    mut each: impl FnMut(Record) -> io::Result<()>,
+) -> Result<Vec<String>, Error> {
+    let counters = Memory::new();
+    let restored = restore(disk, &counters, now)?;
+    for shard in 0..SHARDS {
+        let mut blocks = Blocks::default();
+        counters.copy_kept(shard, now, &mut blocks);
+        read_blocks(&blocks.take()).into_iter().try_for_each(&mut each)?;
+    }
+    Ok(restored.damage)
+}
+
+/// Puts counters onto a disk that nobody writes to, beside what is there already.
+pub fn add_counters(
+    disk: Arc<dyn Disk>,
+    counters: Vec<(CounterKey, Timestamp, State)>,
+    clock: Clock,
+) -> Result<usize, Error> {
+    let (memory, shared) = (Arc::new(Memory::new()), Arc::new(Shared::new()));
+    let (mut writer, _) = open(disk, memory.clone(), shared, clock.clone())?;
+    let now = clock.now();
+    for (key, expires_at, state) in counters {
+        memory.restore(key, expires_at, state, now);
+    }
+    writer.write_snapshot()?;
+    Ok(memory.len())
 }
 
 /// Reads what is on `disk` into `counters`, and returns who will write to it from now on.

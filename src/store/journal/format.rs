@@ -166,6 +166,18 @@ pub fn read_block(body: &[u8]) -> Option<Vec<Record>> {
     Some(records)
 }
 
+/// The records of whole blocks that were just gathered.
+pub fn read_blocks(mut bytes: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk() {
+        let Some((length, _)) = read_block_head(head) else { break };
+        let Some((body, rest)) = rest.split_at_checked(length) else { break };
+        records.extend(read_block(body).into_iter().flatten());
+        bytes = rest;
+    }
+    records
+}
+
 fn put_u64(bytes: &mut Vec<u8>, number: u64) {
     bytes.extend_from_slice(&number.to_le_bytes());
 }

@@ -11,6 +11,7 @@ use super::disk::Directory;
 
 const LOCK: &str = "lock";
 const SECRET: &str = "hash-key";
+const JOURNAL: &str = "journal";
 
 /// A data directory.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Home {
 
     /// The journal's files.
     pub fn disk(&self) -> io::Result<Directory> {
-        Directory::at(self.path.join("journal"))
+        Directory::at(self.path.join(JOURNAL))
     }
 
     /// The lock, unless another process holds it.
@@ -54,7 +55,8 @@ impl Home {
     pub fn hash_key(&self) -> io::Result<HashKey> {
         let path = self.path.join(SECRET);
         if !path.exists() {
-            self.draw_hash_key(&path)?;
+            self.refuse_orphans(&path)?;
+            self.draw_hash_key(&path, HashKey::random())?;
         }
         let bytes = fs::read(&path)?;
         let bytes = bytes.try_into().map_err(|bytes: Vec<u8>| {
@@ -64,13 +66,44 @@ impl Home {
         Ok(HashKey::from_bytes(bytes))
     }
 
+    /// Makes `key` the secret of this directory, which must have none or the same.
+    pub fn adopt_hash_key(&self, key: HashKey) -> io::Result<()> {
+        let path = self.path.join(SECRET);
+        if !path.exists() {
+            self.refuse_orphans(&path)?;
+            self.draw_hash_key(&path, key)?;
+        }
+        if self.hash_key()?.to_bytes() == key.to_bytes() {
+            return Ok(());
+        }
+        let why =
+            format!("{} is another secret than the counters were named under", path.display());
+        Err(io::Error::new(io::ErrorKind::InvalidData, why))
+    }
+
+    /// A new secret beside old counters would hide them all, and hand out every budget anew.
+    fn refuse_orphans(&self, path: &Path) -> io::Result<()> {
+        let journal = self.path.join(JOURNAL);
+        let orphans = journal.exists() && fs::read_dir(&journal)?.next().is_some();
+        if !orphans {
+            return Ok(());
+        }
+        let why = format!(
+            "{} is gone, and without it the counters in {} cannot be found; put it back, or take \
+             the counters away to begin anew",
+            path.display(),
+            journal.display()
+        );
+        Err(io::Error::new(io::ErrorKind::NotFound, why))
+    }
+
     /// Written aside and then linked, so that of two servers that start at once both read the
     /// same whole secret.
-    fn draw_hash_key(&self, path: &Path) -> io::Result<()> {
+    fn draw_hash_key(&self, path: &Path, key: HashKey) -> io::Result<()> {
         let part = self.path.join(format!("{SECRET}.{}", std::process::id()));
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        file.write_all(&HashKey::random().to_bytes())?;
+        file.write_all(&key.to_bytes())?;
         file.sync_all()?;
         let linked = fs::hard_link(&part, path);
         fs::remove_file(&part)?;

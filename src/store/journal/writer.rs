@@ -15,9 +15,15 @@ use super::shared::{Batch, Shared};
 use crate::store::{Memory, SHARDS};
 use crate::time::{Clock, Stopwatch};
 
-/// Changed counters are written this often: half of the second that a crash may cost, so that the
-/// other half is left for the writing.
-const FLUSH_EVERY: Duration = Duration::from_millis(500);
+/// In this time every shard is asked once for what changed: half of the second that a crash may
+/// cost, so that the other half is left for the disk.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// A round is made of many small steps, for a long one would hold up calls on the same core.
+const STEP: Duration = Duration::from_millis(10);
+
+/// What was appended is made to last this often, if nobody asks for it sooner.
+const SYNC_EVERY: Duration = Duration::from_millis(200);
 
 /// After a failure, the disk is tried again this often.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -39,6 +45,10 @@ pub struct Writer {
     generation: u64,
     snapshot: Option<Snapshot>,
     snapshot_bytes: u64,
+    /// The shard that is asked next for what changed.
+    next_shard: usize,
+    /// Whether the log has bytes that may not last yet.
+    unsynced: bool,
     /// Since when the disk fails, if it does.
     failed: Option<Stopwatch>,
     /// What memory holds and the files lack: only a whole snapshot makes up for a failed write.
@@ -96,6 +106,8 @@ impl Writer {
             generation,
             snapshot: None,
             snapshot_bytes: 0,
+            next_shard: 0,
+            unsynced: false,
             failed: None,
             hole: false,
         }
@@ -103,34 +115,58 @@ impl Writer {
 
     /// Writes until told to stop, and then everything that is left.
     pub fn run(mut self) {
-        let mut since_flush = Stopwatch::start();
+        let (mut since_step, mut since_sync) = (Stopwatch::start(), Stopwatch::start());
         loop {
             let patience = match (&self.log, &self.snapshot) {
                 (None, _) => RETRY_EVERY,
                 (Some(_), Some(_)) => Duration::ZERO,
-                (Some(_), None) => FLUSH_EVERY.saturating_sub(since_flush.elapsed()),
+                (Some(_), None) => STEP.saturating_sub(since_step.elapsed()),
             };
             let batch = self.shared.take(patience);
             let stopping = batch.stopping;
-            let flush = stopping || FLUSH_EVERY <= since_flush.elapsed();
-            if flush {
-                since_flush = Stopwatch::start();
+            let shards = if stopping { SHARDS } else { share_of_round(since_step.elapsed()) };
+            let sync = stopping || SYNC_EVERY <= since_sync.elapsed();
+            if 0 < shards {
+                since_step = Stopwatch::start();
             }
-            self.step(batch, flush);
+            if sync {
+                since_sync = Stopwatch::start();
+            }
+            self.step(batch, shards, sync);
             if stopping {
-                return;
+                return self.end();
             }
         }
     }
 
-    /// One round: a batch, the counters that changed if `flush` is set, and a part of a snapshot.
-    pub fn step(&mut self, batch: Batch, flush: bool) {
+    /// What memory has and the files lack is written before the end, if the disk lets us.
+    fn end(mut self) {
+        while self.hole && self.snapshot.is_some() {
+            if let Err(error) = self.advance_snapshot() {
+                return self.fail(&error);
+            }
+        }
+    }
+
+    /// Writes a snapshot of everything at once, for a journal that no server uses.
+    pub fn write_snapshot(&mut self) -> io::Result<()> {
+        self.begin_generation()?;
+        while self.snapshot.is_some() {
+            self.advance_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// One step: a batch, what changed in so many of the shards, and a part of a snapshot. It lasts
+    /// if `sync` is set, or if somebody waits for the batch.
+    pub fn step(&mut self, batch: Batch, shards: usize, sync: bool) {
         let ticket = batch.ticket;
-        if self.failed.as_ref().is_some_and(|failed| failed.elapsed() < RETRY_EVERY) {
+        let lately = |failed: &Stopwatch| failed.elapsed() < RETRY_EVERY;
+        if !batch.stopping && self.failed.as_ref().is_some_and(lately) {
             // Callers are told at once, and the disk is not asked for each of them.
             return self.shared.settle(ticket, false);
         }
-        let written = self.write(batch, flush);
+        let written = self.write(batch, shards, sync);
         self.shared.settle(ticket, written.is_ok());
         let advanced = written.and_then(|()| self.advance_snapshot());
         if let Err(error) = advanced {
@@ -138,27 +174,38 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: Batch, flush: bool) -> io::Result<()> {
+    fn write(&mut self, batch: Batch, shards: usize, sync: bool) -> io::Result<()> {
         if self.log.is_none() {
             self.begin_generation()?;
         }
+        self.failed = None;
         let mut blocks = Blocks::default();
         self.counters.copy_keys(&batch.keys, &mut blocks);
-        if flush {
-            (0..SHARDS).for_each(|shard| self.counters.take_changed(shard, &mut blocks));
+        for _ in 0..shards {
+            self.counters.take_changed(self.next_shard, &mut blocks);
+            self.next_shard = (self.next_shard + 1) % SHARDS;
         }
         let bytes = blocks.take();
-        self.failed = None;
-        let Some(log) = &mut self.log else { return Ok(()) };
-        if bytes.is_empty() {
-            return Ok(());
+        if let Some(log) = &mut self.log
+            && !bytes.is_empty()
+        {
+            log.append(&bytes)?;
+            self.unsynced = true;
         }
-        log.append(&bytes)?;
-        log.append.sync()
+        if sync || !batch.keys.is_empty() { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        match &mut self.log {
+            Some(log) if std::mem::take(&mut self.unsynced) => log.append.sync(),
+            _ => Ok(()),
+        }
     }
 
     /// Begins a log, and with it a snapshot if the files so far lack something or grew long.
     fn begin_generation(&mut self) -> io::Result<()> {
+        // Else a power loss could cost more of the old log than of the new one.
+        self.sync()?;
         let generation = self.generation + 1;
         let log = File::create(&*self.disk, &names::log(generation), generation)?;
         let part = File::create(&*self.disk, names::PART, generation)?;
@@ -214,8 +261,15 @@ impl Writer {
             tracing::error!(%error, "the journal cannot be written; limits go on in memory alone");
         }
         self.failed = Some(Stopwatch::start());
+        self.unsynced = false;
         self.log = None;
         self.snapshot = None;
         self.shared.status.set(Condition::Failing);
     }
+}
+
+/// So many shards are due after this much of a round.
+fn share_of_round(elapsed: Duration) -> usize {
+    let share = elapsed.as_micros() * SHARDS as u128 / ROUND.as_micros();
+    usize::try_from(share).unwrap_or(SHARDS).min(SHARDS)
 }
