@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tollgate::cli::export::{self, Done};
 use tollgate::cli::say::{complain, say};
 use tollgate::cli::serve::Signals;
 use tollgate::cli::{check, serve};
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
     let done = match settings.command {
         Command::Serve(settings) => run_serve(&settings),
         Command::Check(settings) => run_check(&settings),
+        Command::Export(settings) => told(export::export(&settings, io::stdout().lock())),
+        Command::Import(settings) => told(export::import(&settings)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +47,14 @@ fn main() -> ExitCode {
 fn run_check(settings: &Check) -> Result<(), String> {
     let summary = check::run(settings).map_err(|rejected| rejected.to_string())?;
     say(&summary);
+    Ok(())
+}
+
+/// Standard output is for what is exported, so what was done is told beside it.
+fn told(done: Result<Done, export::Error>) -> Result<(), String> {
+    let Done { summary, damage } = done.map_err(|error| error.to_string())?;
+    damage.iter().for_each(|damage| complain(&format!("warning: the journal: {damage}")));
+    complain(&summary);
     Ok(())
 }
 

@@ -59,6 +59,7 @@ pub async fn run(
     if let Some(Ok(_)) = kept {
         gate.open();
         health.serving().await;
+        tracing::info!("ready");
         tokio::select! {
             () = stop => {}
             // Serving ends before it is told to only by a panic, which must not go unnoticed.

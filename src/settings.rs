@@ -29,6 +29,15 @@ pub enum Command {
 
     /// Compile rules as the server does and say everything that is wrong with them.
     Check(Check),
+
+    /// Write the counters in a data directory to standard output, one to a line.
+    ///
+    /// May run beside a server. The first lines hold the secret that the counters are named
+    /// under: keep what is exported as safe as the directory itself.
+    Export(Export),
+
+    /// Put exported counters into a data directory that no server uses.
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +113,24 @@ pub struct Check {
     /// Rules files, or directories whose *.yaml files are read in name order.
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The directory that a server was given with --data.
+    #[arg(long, value_name = "DIR", env = "TOLLGATE_DATA")]
+    pub data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The directory that a server will be given with --data; made if it is not there.
+    #[arg(long, value_name = "DIR", env = "TOLLGATE_DATA")]
+    pub data: PathBuf,
+
+    /// What was exported; - for standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]

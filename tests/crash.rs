@@ -42,7 +42,7 @@ const LOSS: Duration = Duration::from_secs(1);
 async fn start(folder: &Path) -> (Program, Channel) {
     let mut program = Program::start(folder, &[]);
     let channel = program.connect().await;
-    program.line_with("restored").await;
+    program.line_with("ready").await;
     program.leave_log();
     (program, channel)
 }

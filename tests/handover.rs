@@ -33,7 +33,7 @@ async fn a_successor_waits_for_the_directory_and_goes_on_counting() {
     let folder = folder();
     let mut first = Program::start(folder.path(), &[]);
     let channel = first.connect().await;
-    first.line_with("restored").await;
+    first.line_with("ready").await;
     for used in 1..=7 {
         let answer = client(&channel).ask("d", &["key=a"]).await;
         assert_eq!(answer.statuses[0].limit_remaining, 10 - used);
@@ -45,7 +45,7 @@ async fn a_successor_waits_for_the_directory_and_goes_on_counting() {
     let early = client(&successor).call(request("d", &["key=a"])).await.expect_err("not yet");
     assert_eq!(early.code(), Code::Unavailable);
     assert_eq!(first.stop().await, 0);
-    second.line_with("restored").await;
+    second.line_with("ready").await;
     second.leave_log();
     while health(&successor).await == ServingStatus::NotServing {
         tokio::task::yield_now().await;
@@ -59,7 +59,7 @@ async fn a_successor_waits_for_the_directory_and_goes_on_counting() {
 async fn a_second_server_gives_up_with_a_reason_when_its_patience_ends() {
     let folder = folder();
     let mut first = Program::start(folder.path(), &[]);
-    first.line_with("restored").await;
+    first.line_with("ready").await;
     let mut second = Program::start(folder.path(), &["--lock-wait-seconds", "0"]);
     let reason = second.line_with("error: another server still uses").await;
     assert!(reason.contains("--lock-wait-seconds"), "{reason}");
@@ -74,7 +74,7 @@ async fn strict_limits_need_a_directory() {
     std::fs::write(folder.path().join("rules.yaml"), strict).expect("a writable folder");
     let mut with = Program::start(folder.path(), &[]);
     let channel = with.connect().await;
-    with.line_with("restored").await;
+    with.line_with("ready").await;
     assert_eq!(client(&channel).ask("d", &["key=a"]).await.statuses[0].limit_remaining, 9);
     assert_eq!(with.stop().await, 0);
     let rules = folder.path().join("rules.yaml");
