@@ -3,6 +3,7 @@
 //! No clock, no map, no lock, no logging in here. Each algorithm has its own file and promise;
 //! this one holds what they share and chooses among them.
 
+pub mod mend;
 pub mod sliding_log;
 pub mod token_bucket;
 pub mod window;

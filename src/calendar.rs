@@ -148,6 +148,11 @@ impl Calendar {
     }
 }
 
+/// A moment as people and programs write it: RFC 3339, in UTC.
+pub fn rfc3339(moment: Timestamp) -> String {
+    to_instant(moment).to_string()
+}
+
 fn to_instant(moment: Timestamp) -> Instant {
     let us = i64::try_from(moment.as_micros()).unwrap_or(i64::MAX);
     Instant::from_microsecond(us).unwrap_or(Instant::MAX)

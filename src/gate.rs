@@ -5,7 +5,7 @@
 //! what was on disk is back in memory, decides nothing before.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -23,12 +23,39 @@ pub struct Gate {
     journal: Option<Arc<Shared>>,
     clock: Clock,
     open: AtomicBool,
+    draining: AtomicBool,
+    /// When the rules in force were put there, in microseconds.
+    loaded_at: AtomicU64,
+    decisions: Counted,
     /// Whether somebody has asked for a domain that nobody has rules for: most often a slip in a
     /// proxy's configuration. Said once, because each call would say it again.
     strange_domain: AtomicBool,
 }
 
-/// The flag stands alone: no other memory is published through it.
+/// What this server wants of its callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The counters are not back from disk yet.
+    Starting,
+    Serving,
+    /// Accepted calls are answered; no new ones are wanted.
+    Draining,
+}
+
+/// Decisions made since the start, by outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decisions {
+    pub admitted: u64,
+    pub refused: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    admitted: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// The flag stands alone, and so does each number: no other memory is published through it.
 const RELAXED: Ordering = Ordering::Relaxed;
 
 /// So much of a strange domain's name goes into the log: callers choose it.
@@ -41,8 +68,11 @@ impl Gate {
             rules: ArcSwap::from_pointee(rules),
             counters: Arc::new(Memory::new()),
             journal: None,
+            loaded_at: AtomicU64::new(clock.now().as_micros()),
             clock,
             open: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            decisions: Counted::default(),
             strange_domain: AtomicBool::new(false),
         }
     }
@@ -64,6 +94,19 @@ impl Gate {
 
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// From now on the gate says that it wants no new calls; it goes on deciding those it gets.
+    pub fn drain(&self) {
+        self.draining.store(true, RELAXED);
+    }
+
+    pub fn phase(&self) -> Phase {
+        match (self.draining.load(RELAXED), self.is_open()) {
+            (true, _) => Phase::Draining,
+            (false, true) => Phase::Serving,
+            (false, false) => Phase::Starting,
+        }
     }
 
     pub fn clock(&self) -> &Clock {
@@ -94,6 +137,7 @@ impl Gate {
     /// Puts other rules in force, from the next call on. Counters stay as they are. Returns the
     /// rules that were in force.
     pub fn replace(&self, rules: RuleSet) -> Arc<RuleSet> {
+        self.loaded_at.store(self.now().as_micros(), RELAXED);
         self.rules.swap(Arc::new(rules))
     }
 
@@ -110,7 +154,22 @@ impl Gate {
                 "calls for a domain that no rules are loaded for pass; first seen"
             );
         }
-        limiter::decide(rules, &self.counters, query, self.now())
+        let verdict = limiter::decide(rules, &self.counters, query, self.now());
+        let outcome =
+            if verdict.admitted { &self.decisions.admitted } else { &self.decisions.refused };
+        outcome.fetch_add(1, RELAXED);
+        verdict
+    }
+
+    /// How many decisions were made.
+    pub fn decisions(&self) -> Decisions {
+        let Counted { admitted, refused } = &self.decisions;
+        Decisions { admitted: admitted.load(RELAXED), refused: refused.load(RELAXED) }
+    }
+
+    /// When the rules in force were put there.
+    pub fn loaded_at(&self) -> Timestamp {
+        Timestamp::from_micros(self.loaded_at.load(RELAXED))
     }
 
     /// Drops the expired counters of one shard, counted round from any number.

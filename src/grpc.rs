@@ -4,6 +4,7 @@
 
 mod from_proto;
 mod health;
+mod quotas;
 mod ratelimit;
 mod to_proto;
 
@@ -15,8 +16,10 @@ use tonic::service::Routes;
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::gate::Gate;
+use crate::quota::Quota;
 
 use self::proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
+use self::proto::tollgate::v1::quotas_server::QuotasServer;
 use self::ratelimit::RateLimit;
 
 /// Generated from `proto/`. Public so that tests and tools can call a server.
@@ -58,6 +61,11 @@ pub mod proto {
             }
         }
     }
+    pub mod tollgate {
+        pub mod v1 {
+            tonic::include_proto!("tollgate.v1");
+        }
+    }
 }
 
 /// What reflection serves: the files in `proto/` as compiled.
@@ -65,6 +73,10 @@ const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors
 
 /// The full name of the service that Envoy calls; also a name that health answers to.
 pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
+
+/// What reflection itself is called.
+const REFLECTION: [&str; 2] =
+    ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /// The largest request that is read: gRPC's usual bound, and that of the server which most
 /// proxies were set up for. The longest header that Envoy forwards, 60 KiB, fits 68 times.
@@ -74,21 +86,31 @@ const REQUEST_BYTES_MAX: usize = 4 << 20;
 pub fn routes(gate: Arc<Gate>, health: &Health) -> Routes {
     let service = RateLimitServiceServer::new(RateLimit::new(gate))
         .max_decoding_message_size(REQUEST_BYTES_MAX);
-    // Both versions of reflection list the same services, themselves included.
+    let routes = Routes::new(service).add_service(health.service());
+    with_reflection(routes, &[SERVICE, "grpc.health.v1.Health"]).prepare()
+}
+
+/// The services of the people's port, with messages of up to so many bytes.
+pub fn people_routes(quota: Arc<Quota>, bytes_max: usize) -> Routes {
+    let service =
+        QuotasServer::new(quotas::Service::new(quota)).max_decoding_message_size(bytes_max);
+    with_reflection(Routes::new(service), &["tollgate.v1.Quotas"])
+}
+
+/// Adds both versions of reflection, which list these services and themselves.
+fn with_reflection(routes: Routes, services: &[&str]) -> Routes {
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
+        let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(v1alpha::FILE_DESCRIPTOR_SET)
-            .include_reflection_service(false)
+            .include_reflection_service(false);
+        let listed = services.iter().chain(&REFLECTION);
+        listed.fold(builder, |builder, &service| builder.with_service_name(service))
     };
     let reflection_v1 = reflection().build_v1().expect("the compiled descriptors are sound");
     let reflection_v1alpha =
         reflection().build_v1alpha().expect("the compiled descriptors are sound");
-    Routes::new(service)
-        .add_service(health.service())
-        .add_service(reflection_v1)
-        .add_service(reflection_v1alpha)
-        .prepare()
+    routes.add_service(reflection_v1).add_service(reflection_v1alpha)
 }

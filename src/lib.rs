@@ -20,9 +20,12 @@ pub mod store;
 // From files to rules.
 pub mod config;
 
-// One server: what it decides with, the services over it, the sockets under them.
+// One server: what it decides with, what people do to it, the services over both, the sockets.
+pub mod audit;
 pub mod gate;
 pub mod grpc;
+pub mod http;
+pub mod quota;
 pub mod server;
 pub mod transport;
 

@@ -5,8 +5,10 @@
 //! already and a future that means "stop", so that a test needs neither port nor signal.
 
 mod keeping;
+mod people;
 
 pub use self::keeping::{Data, Error};
+pub use self::people::People;
 
 use std::future::Future;
 use std::pin::pin;
@@ -35,18 +37,29 @@ const SWEEP_TICK: Duration = Duration::from_millis(100);
 const SWEEP_SHARDS: usize =
     SHARDS.div_ceil((SWEEP_ROUND.as_millis() / SWEEP_TICK.as_millis()) as usize);
 
-/// Serves `gate` on `listener` until `stop` ends, then drains within `drain_deadline`.
+/// What a server is put together from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where decisions are asked for.
+    pub listener: TcpListener,
+    pub people: People,
+    pub gate: Arc<Gate>,
+    pub data: Option<Data>,
+}
+
+/// Serves until `stop` ends, then drains within `drain_deadline`.
 ///
 /// With `data`, what is on disk is restored first, and health says NOT_SERVING until it is. While
-/// draining it says so again, and accepted calls are answered.
+/// draining it says so again, and accepted calls are answered. The people's side says so too, and
+/// ends after the calls have.
 pub async fn run(
-    listener: TcpListener,
-    gate: Arc<Gate>,
-    data: Option<Data>,
+    parts: Parts,
     stop: impl Future<Output = ()>,
     drain_deadline: Duration,
 ) -> Result<Drained, Error> {
+    let Parts { listener, people, gate, data } = parts;
     let mut stop = pin!(stop);
+    let people = people.start(gate.clone(), drain_deadline).map_err(Error::People)?;
     let mut health = Health::starting().await;
     let routes = grpc::routes(gate.clone(), &health);
     let (stopping, stopped) = watch::channel(false);
@@ -66,10 +79,12 @@ pub async fn run(
             ended = &mut serving => return Ok(unless_panicked(ended)),
         }
     }
+    gate.drain();
     health.ending().await;
     stopping.send_replace(true);
     let drained = unless_panicked(serving.await);
     sweeping.abort();
+    people.stop().await;
     // All calls have ended, so what the journal writes now is all there will be.
     if let Some(keeping) = kept.transpose()?.flatten() {
         keeping.close().await;

@@ -65,6 +65,29 @@ pub struct Serve {
     )]
     pub grpc: SocketAddr,
 
+    /// Where people's side is served: health, metrics, usage and its mending, as JSON and gRPC.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        value_parser = addr,
+        env = "TOLLGATE_HTTP"
+    )]
+    pub http: SocketAddr,
+
+    /// A file with the token that people's side asks for, of 16 characters or more.
+    ///
+    /// Read again when it changes. Without one, people's side serves on loopback alone; elsewhere
+    /// only /healthcheck and /metrics answer.
+    #[arg(long, value_name = "PATH", env = "TOLLGATE_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Where changes that people make are written down, a line of JSON for each.
+    ///
+    /// By default audit.log in the data directory; without one, the log.
+    #[arg(long, value_name = "PATH", env = "TOLLGATE_AUDIT_LOG")]
+    pub audit_log: Option<PathBuf>,
+
     /// How long calls in flight may take to end after SIGTERM, before they are cut.
     #[arg(long, value_name = "SECONDS", default_value = "10", env = "TOLLGATE_DRAIN_SECONDS")]
     pub drain_seconds: u32,
@@ -95,9 +118,6 @@ pub struct Serve {
 struct NotYet {
     #[arg(long, hide = true, env = "TOLLGATE_UDS", value_parser = not_yet("a Unix socket"))]
     uds: Option<String>,
-
-    #[arg(long, hide = true, env = "TOLLGATE_HTTP", value_parser = not_yet("the HTTP side"))]
-    http: Option<String>,
 
     #[arg(
         long,

@@ -6,7 +6,7 @@
 pub mod journal;
 mod memory;
 
-pub use memory::{Memory, SHARDS};
+pub use memory::{Change, Impossible, Memory, Mended, SHARDS};
 
 use smallvec::SmallVec;
 

@@ -1,10 +1,11 @@
-//! Listening, accepting, serving HTTP/2 connections, and draining them.
+//! Listening, accepting, serving connections, and draining them.
 //!
 //! Our own loop rather than tonic's, which spins when file descriptors run out, has no end to its
 //! drain, and erases hyper's bounds. Knows bytes and connections, and nothing of what is served.
 
 mod accept;
 mod connection;
+pub mod people;
 mod preface;
 
 use std::time::Duration;

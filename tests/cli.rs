@@ -14,6 +14,9 @@ use tempfile::TempDir;
 const GOOD: &str = "domain: d\nrules: [{ name: r, limits: [{ requests: 1, per: day }] }]\n";
 const BAD: &str = "domain: d\nrules: [{ name: r, limits: [{ requests: one, per: day }] }]\n";
 
+/// Any free port.
+const ANY: &str = "127.0.0.1:0";
+
 fn tollgate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.args(arguments);
@@ -80,10 +83,13 @@ fn serve_says_when_its_port_is_in_use() {
     let rules = write(&folder, "good.yaml", GOOD);
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = taken.local_addr().expect("bound").to_string();
-    let (code, _, error) = run(&["serve", "--rules", text(&rules), "--grpc", &addr]);
-    assert_eq!(code, 1);
-    assert!(error.contains(&format!("cannot listen on {addr}")), "{error}");
-    assert!(error.contains("--grpc"), "{error}");
+    for (flag, other) in [("--grpc", "--http"), ("--http", "--grpc")] {
+        let arguments = ["serve", "--rules", text(&rules), flag, &addr, other, ANY];
+        let (code, _, error) = run(&arguments);
+        assert_eq!(code, 1);
+        assert!(error.contains(&format!("cannot listen on {addr}")), "{error}");
+        assert!(error.contains(flag), "{error}");
+    }
 }
 
 #[test]
@@ -95,7 +101,7 @@ fn wrong_usage_ends_with_two() {
 
 #[test]
 fn flags_of_later_releases_are_refused_and_named() {
-    for flag in ["--uds", "--http", "--store"] {
+    for flag in ["--uds", "--store"] {
         let (code, _, error) = run(&["serve", "--rules", "x", flag, "y"]);
         assert_eq!(code, 2);
         assert!(error.contains(flag) && error.contains("not built yet"), "{error}");
@@ -164,8 +170,15 @@ fn serve_runs_until_a_signal_and_drains() {
     let folder = TempDir::new().expect("a folder");
     let rules = write(&folder, "good.yaml", GOOD);
     for signal in ["TERM", "INT"] {
-        let mut served =
-            Served::start(tollgate(&["serve", "--rules", text(&rules), "--grpc", "127.0.0.1:0"]));
+        let mut served = Served::start(tollgate(&[
+            "serve",
+            "--rules",
+            text(&rules),
+            "--grpc",
+            ANY,
+            "--http",
+            ANY,
+        ]));
         served.line_with("serving gRPC");
         served.signal(signal);
         let (code, log) = served.end();
@@ -179,7 +192,7 @@ fn a_hangup_reloads_good_rules_and_refuses_bad_ones() {
     let folder = TempDir::new().expect("a folder");
     let rules = write(&folder, "rules.yaml", GOOD);
     let mut served =
-        Served::start(tollgate(&["serve", "--rules", text(&rules), "--grpc", "127.0.0.1:0"]));
+        Served::start(tollgate(&["serve", "--rules", text(&rules), "--grpc", ANY, "--http", ANY]));
     served.line_with("serving gRPC");
     write(&folder, "rules.yaml", BAD);
     served.signal("HUP");
@@ -198,7 +211,7 @@ fn a_hangup_reloads_good_rules_and_refuses_bad_ones() {
 fn a_flag_outranks_the_environment() {
     let folder = TempDir::new().expect("a folder");
     let rules = write(&folder, "good.yaml", GOOD);
-    let mut command = tollgate(&["serve", "--grpc", "127.0.0.1:0", "--log-format", "json"]);
+    let mut command = tollgate(&["serve", "--grpc", ANY, "--http", ANY, "--log-format", "json"]);
     command.env("TOLLGATE_RULES", &rules).env("TOLLGATE_GRPC", "127.0.0.1:1");
     let mut served = Served::start(command);
     let line = served.line_with("serving gRPC");

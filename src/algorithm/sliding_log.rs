@@ -81,6 +81,20 @@ impl Log {
         }
     }
 
+    /// Drops the newest hits, so many of them.
+    pub fn give_back(&mut self, mut hits: u64) {
+        while hits > 0
+            && let Some(newest) = self.entries.back_mut()
+        {
+            let dropped = newest.hits.min(hits);
+            newest.hits -= dropped;
+            hits -= dropped;
+            if newest.hits == 0 {
+                self.entries.pop_back();
+            }
+        }
+    }
+
     /// Lets the oldest hits expire with the next oldest. Called only while the newer entries
     /// alone fill any budget, when neither of the two can decide anything.
     fn merge_oldest(&mut self) {

@@ -85,6 +85,16 @@ impl Bucket {
         Bucket { level: drained.level.saturating_add(rate.level_of(cost)), at: drained.at }
     }
 
+    pub fn given_back(self, rate: Rate, now: Timestamp, hits: u64) -> Bucket {
+        let drained = self.drained(rate, now);
+        Bucket { level: drained.level.saturating_sub(rate.level_of(hits)), at: drained.at }
+    }
+
+    /// Microseconds until a bucket that holds so many hits is empty.
+    pub fn empty_after_us(rate: Rate, hits: u64) -> u64 {
+        rate.drain_us(rate.level_of(hits))
+    }
+
     /// The level at `now`. A clock set back drains nothing until it has caught up.
     fn drained(self, rate: Rate, now: Timestamp) -> Bucket {
         let drain = u128::from(now.since(self.at)) * u128::from(rate.requests);

@@ -33,6 +33,10 @@ impl Count {
         Count { used: self.used.saturating_add(cost), ..self }
     }
 
+    pub fn minus(self, hits: u64) -> Count {
+        Count { used: self.used.saturating_sub(hits), ..self }
+    }
+
     pub fn fit(self, requests: u64, now: Timestamp, cost: u64) -> Fit {
         if self.used.saturating_add(cost) <= requests {
             Fit::Now

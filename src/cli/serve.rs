@@ -10,25 +10,34 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::audit::Audit;
 use crate::cli::check;
 use crate::cli::say::complain;
 use crate::config::{self, Loaded, Rejected};
 use crate::gate::Gate;
+use crate::http::{Access, Token, Unfit};
 use crate::key::HashKey;
 use crate::limit::Durability;
 use crate::rules::RuleSet;
-use crate::server::{self, Data};
+use crate::server::{self, Data, Parts, People};
 use crate::settings::Serve;
 use crate::store::journal::{Home, Shared};
 use crate::time::{Clock, SECOND_US};
+
+/// The audit log's name in the data directory.
+const AUDIT_LOG: &str = "audit.log";
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Rules(#[from] Rejected),
-    #[error("error: cannot listen on {addr}: {why}; choose another address with --grpc")]
-    Listen { addr: SocketAddr, why: io::Error },
+    #[error("error: cannot listen on {addr}: {why}; choose another address with {flag}")]
+    Listen { addr: SocketAddr, flag: &'static str, why: io::Error },
+    #[error("error: cannot use the token file {path}: {why}", path = path.display())]
+    Token { path: PathBuf, why: Unfit },
+    #[error("error: cannot write the audit log {path}: {why}", path = path.display())]
+    Audit { path: PathBuf, why: io::Error },
     #[error("error: cannot use the data directory {path}: {why}", path = path.display())]
     Data { path: PathBuf, why: io::Error },
     #[error(
@@ -64,9 +73,8 @@ where
     if home.is_none() {
         refuse_strict(&rules)?;
     }
-    let addr = serve.grpc;
-    let listener = TcpListener::bind(addr).await.map_err(|why| Error::Listen { addr, why })?;
-    let addr = listener.local_addr().unwrap_or(addr);
+    let (listener, addr) = listen(serve.grpc, "--grpc").await?;
+    let people = people(serve).await?;
     tracing::info!(%addr, rules = check::summary(&rules), "serving gRPC");
     let lock_wait = Duration::from_secs(serve.lock_wait_seconds.into());
     let data = home.map(|(home, _)| Data { home, lock_wait });
@@ -78,13 +86,47 @@ where
         signals.stop.await;
         tracing::info!("draining");
     };
-    let served = server::run(listener, gate, data, stop, drain_deadline).await;
+    let parts = Parts { listener, people, gate, data };
+    let served = server::run(parts, stop, drain_deadline).await;
     reloading.abort();
     match served?.cut {
         0 => tracing::info!("drained"),
         cut => tracing::warn!(connections = cut, "the drain deadline cut connections short"),
     }
     Ok(())
+}
+
+async fn listen(addr: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |why| Error::Listen { addr, flag, why };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().unwrap_or(addr);
+    Ok((listener, addr))
+}
+
+/// The side for people: its port, its token and its audit log.
+async fn people(serve: &Serve) -> Result<People, Error> {
+    let token = |path: &PathBuf| {
+        Token::from_file(path).map_err(|why| Error::Token { path: path.clone(), why })
+    };
+    let token = serve.token_file.as_ref().map(token).transpose()?;
+    let beside_data = || serve.data.as_ref().map(|data| data.join(AUDIT_LOG));
+    let audit = match serve.audit_log.clone().or_else(beside_data) {
+        Some(path) => Audit::file(&path).map_err(|why| Error::Audit { path, why })?,
+        None => Audit::Log,
+    };
+    let (listener, addr) = listen(serve.http, "--http").await?;
+    let access = Access::new(addr, token);
+    tracing::info!(%addr, "serving people");
+    if access.is_shut() {
+        tracing::warn!(
+            %addr,
+            "the people's side listens beyond loopback without a token: all but /healthcheck and \
+             /metrics is refused; give it one with --token-file"
+        );
+    }
+    let failed = |why| Error::Listen { addr, flag: "--http", why };
+    let listener = listener.into_std().map_err(failed)?;
+    Ok(People { listener, access, audit })
 }
 
 fn home(path: &Path) -> Result<(Home, &Path), Error> {

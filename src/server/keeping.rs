@@ -21,7 +21,7 @@ pub struct Data {
     pub lock_wait: Duration,
 }
 
-/// Why a data directory could not be used.
+/// Why a server could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
@@ -32,6 +32,8 @@ pub enum Error {
     InUse { path: PathBuf, waited: Duration },
     #[error("cannot use {path}: {why}", path = path.display())]
     Unusable { path: PathBuf, why: io::Error },
+    #[error("cannot start the side for people: {0}")]
+    People(io::Error),
     #[error(transparent)]
     Journal(#[from] journal::Error),
 }

@@ -6,6 +6,9 @@
 //! an await, because nothing in here is async.
 
 mod keep;
+mod mend;
+
+pub use self::mend::{Change, Impossible, Mended};
 
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -1,4 +1,4 @@
-//! The first words of a connection: whether the peer speaks HTTP/2 at all.
+//! The first words of a connection: which version of HTTP the peer speaks.
 //!
 //! hyper waits for them without a deadline, and a drain would wait with it. So they are read here,
 //! before the connection is hyper's.
@@ -38,18 +38,27 @@ const WRONG_PROTOCOL: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 pub async fn read(
     mut stream: TcpStream,
 ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-    match tokio::time::timeout(DEADLINE, is_http2(&mut stream)).await {
-        Ok(Ok(true)) => {}
-        Ok(Ok(false)) => {
-            // What becomes of the explanation is the other side's business.
-            let _ = tokio::time::timeout(FAREWELL, explain(stream)).await;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not HTTP/2"));
-        }
-        Ok(Err(error)) => return Err(error),
-        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+    if first_words(&mut stream).await? != PREFACE {
+        // What becomes of the explanation is the other side's business.
+        let _ = tokio::time::timeout(FAREWELL, explain(stream)).await;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not HTTP/2"));
     }
     let (rest, writer) = stream.into_split();
     Ok(tokio::io::join(PREFACE.chain(rest), writer))
+}
+
+/// Reads until it is certain whether HTTP/1 or HTTP/2 comes, and returns the stream as if nothing
+/// had been read of it.
+///
+/// # Errors
+///
+/// If the peer goes away or is silent.
+pub async fn either(
+    mut stream: TcpStream,
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+    let words = io::Cursor::new(first_words(&mut stream).await?);
+    let (rest, writer) = stream.into_split();
+    Ok(tokio::io::join(words.chain(rest), writer))
 }
 
 async fn explain(mut stream: TcpStream) -> io::Result<()> {
@@ -59,18 +68,17 @@ async fn explain(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether what comes is the preface, said as soon as it is certain.
-async fn is_http2(stream: &mut TcpStream) -> io::Result<bool> {
-    let mut bytes = [0; PREFACE.len()];
-    let mut read = 0;
-    while read < bytes.len() {
-        match stream.read(&mut bytes[read..]).await? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            more => read += more,
+/// The preface, or as much as shows that what comes is something else.
+async fn first_words(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let reading = async {
+        let mut words = Vec::with_capacity(PREFACE.len());
+        while words.len() < PREFACE.len() && PREFACE.starts_with(&words) {
+            let missing = PREFACE.len() - words.len();
+            if (&mut *stream).take(missing as u64).read_buf(&mut words).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        if !PREFACE.starts_with(&bytes[..read]) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+        Ok(words)
+    };
+    tokio::time::timeout(DEADLINE, reading).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }

@@ -12,21 +12,24 @@ pub mod program;
 pub mod tools;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tollgate::audit::Audit;
 use tollgate::config::{self, Source};
 use tollgate::gate::Gate;
 use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use tollgate::grpc::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use tollgate::grpc::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use tollgate::http::{Access, Token};
 use tollgate::key::HashKey;
 use tollgate::rules::RuleSet;
-use tollgate::server;
+use tollgate::server::{self, Parts, People};
 use tollgate::time::{ManualClock, Timestamp};
 use tollgate::transport::Drained;
 use tonic::Status;
@@ -50,6 +53,8 @@ pub fn rules(text: &str) -> RuleSet {
 /// A running server and its clock, which stands at `NOON` until moved.
 pub struct Server {
     pub addr: SocketAddr,
+    /// The people's side.
+    pub http: SocketAddr,
     pub clock: ManualClock,
     pub gate: Arc<Gate>,
     stop: oneshot::Sender<()>,
@@ -64,13 +69,31 @@ impl Server {
     pub async fn start_with_drain(rules_text: &str, drain_deadline: Duration) -> Server {
         let clock = ManualClock::starting_at(NOON);
         let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
+        Server::start_parts(gate, clock, PeopleOf::default(), drain_deadline).await
+    }
+
+    /// A server whose people's side is as the test says.
+    pub async fn start_for(rules_text: &str, people: PeopleOf<'_>) -> Server {
+        let clock = ManualClock::starting_at(NOON);
+        let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
+        Server::start_parts(gate, clock, people, PATIENCE).await
+    }
+
+    async fn start_parts(
+        gate: Arc<Gate>,
+        clock: ManualClock,
+        people: PeopleOf<'_>,
+        drain_deadline: Duration,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let addr = listener.local_addr().expect("a bound listener has an address");
+        let people = people.parts();
+        let http = people.listener.local_addr().expect("a bound listener has an address");
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or(()) };
-        let running =
-            tokio::spawn(server::run(listener, gate.clone(), None, stopped, drain_deadline));
-        Server { addr, clock, gate, stop, running }
+        let parts = Parts { listener, people, gate: gate.clone(), data: None };
+        let running = tokio::spawn(server::run(parts, stopped, drain_deadline));
+        Server { addr, http, clock, gate, stop, running }
     }
 
     pub async fn channel(&self) -> Channel {
@@ -95,6 +118,26 @@ impl Server {
     pub fn begin_stop(self) -> impl Future<Output = Drained> {
         let _ = self.stop.send(());
         async { self.running.await.expect("no panic").expect("a memory server cannot fail") }
+    }
+}
+
+/// The people's side of a test's server: on loopback, without a token, its changes in the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeopleOf<'a> {
+    /// Whether it listens on every address of the machine.
+    pub beyond_loopback: bool,
+    pub token_file: Option<&'a Path>,
+    pub audit_log: Option<&'a Path>,
+}
+
+impl PeopleOf<'_> {
+    fn parts(self) -> People {
+        let host = if self.beyond_loopback { "0.0.0.0:0" } else { "127.0.0.1:0" };
+        let listener = std::net::TcpListener::bind(host).expect("a free port");
+        let addr = listener.local_addr().expect("a bound listener has an address");
+        let token = self.token_file.map(|path| Token::from_file(path).expect("a fit token"));
+        let audit = self.audit_log.map_or(Audit::Log, |path| Audit::file(path).expect("a file"));
+        People { listener, access: Access::new(addr, token), audit }
     }
 }
 

@@ -20,7 +20,7 @@ impl Program {
     /// Starts a server on a free port that keeps its counters in `data` below the folder.
     pub fn start(folder: &Path, arguments: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(["serve", "--grpc", "127.0.0.1:0"]).args(arguments);
+        command.args(["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]).args(arguments);
         command.arg("--rules").arg(folder.join("rules.yaml"));
         command.arg("--data").arg(folder.join("data"));
         let command = command.stderr(Stdio::piped()).kill_on_drop(true);

@@ -52,6 +52,20 @@ impl Keeper {
         None
     }
 
+    /// Hands over what people changed or removed, whatever its limit promises of hits, if the
+    /// journal keeps such counters or has this one.
+    pub(super) fn mended(&self, limit: &Limit, key: CounterKey, kept: &mut Kept) -> Option<Ticket> {
+        let strict = limit.durability == Durability::Strict;
+        let durable = strict || self.window_us_min <= limit.window_us();
+        match (*kept, durable) {
+            (Kept::Not, false) => return None,
+            (Kept::Not, true) => *kept = Kept::Written,
+            // A changed one stays in its list: being written twice does no harm.
+            (Kept::Written | Kept::Changed, _) => {}
+        }
+        Some(self.journal.hand_over(key))
+    }
+
     fn changed(&self, shard: usize) -> MutexGuard<'_, Vec<CounterKey>> {
         self.changed[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }

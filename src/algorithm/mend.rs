@@ -1,0 +1,53 @@
+//! What people do to one counter, as pure steps: say what is used, take some of it back.
+
+use crate::limit::{Algorithm, Budget, Charge, Limit, OnExceed};
+use crate::time::Timestamp;
+
+use super::token_bucket::{Bucket, Rate};
+use super::{State, calendar_end, charge, fresh, mismatch, rate, window};
+
+/// The state of a counter of which `used` hits came just now, and none before.
+pub fn holding(limit: &Limit, now: Timestamp, used: u64) -> State {
+    let mut state = fresh(limit);
+    charge(limit, &mut state, now, used);
+    state
+}
+
+/// Lowers what is used by so many hits, never below nothing. A log loses its newest hits.
+pub fn give_back(limit: &Limit, state: &mut State, now: Timestamp, hits: u64) {
+    match (&limit.algorithm, state) {
+        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
+            *count = count.at(window::fixed_end(*window_us, now)).minus(hits);
+        }
+        (Algorithm::Calendar(calendar), State::Window(count)) => {
+            *count = count.at(calendar_end(calendar, now)).minus(hits);
+        }
+        (Algorithm::SlidingLog { .. }, State::Log(log)) => log.give_back(hits),
+        (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
+            *bucket = bucket.given_back(rate(limit, *window_us), now, hits);
+        }
+        (_, state) => mismatch(state),
+    }
+}
+
+/// When any counter of this limit has expired at the latest, if nothing more is charged to it;
+/// none where that depends on how much was charged.
+///
+/// A window ends when it ends, a log forgets its newest hit after a window. A bucket takes as long
+/// as its slowest plan needs to empty it, and only where nothing is charged beyond the burst is
+/// that a known time.
+pub fn latest_expiry(limit: &Limit, now: Timestamp) -> Option<Timestamp> {
+    match &limit.algorithm {
+        Algorithm::FixedWindow { window_us } => Some(window::fixed_end(*window_us, now)),
+        Algorithm::Calendar(calendar) => Some(calendar_end(calendar, now)),
+        Algorithm::SlidingLog { window_us } => Some(now.plus(*window_us)),
+        &Algorithm::TokenBucket { window_us, burst, requests_min } => {
+            let bounded = limit.on_exceed == OnExceed::Deny
+                && limit.charge == Charge::Admitted
+                && limit.budget != Budget::Unlimited
+                && requests_min > 0;
+            let slowest = Rate { requests: requests_min, window_us };
+            bounded.then(|| now.plus(Bucket::empty_after_us(slowest, burst)))
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `tollgate.v1.Quotas`: the people's side as gRPC, over the same `quota` as its JSON.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::audit::Who;
+use crate::quota::{self, Amount, Quota, Refusal, Subject};
+
+use super::proto::tollgate::v1;
+use super::proto::tollgate::v1::adjust_request;
+use super::proto::tollgate::v1::quotas_server::Quotas;
+
+/// How an unlimited budget is written, and what is left of it.
+const UNLIMITED: i64 = -1;
+
+pub struct Service {
+    quota: Arc<Quota>,
+}
+
+impl Service {
+    pub fn new(quota: Arc<Quota>) -> Service {
+        Service { quota }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Quotas for Service {
+    async fn usage(&self, request: Request<v1::UsageRequest>) -> Answer<v1::UsageResponse> {
+        let asked = request.get_ref();
+        let usage = self.quota.usage(&subject(&asked.domain, &asked.entries)).map_err(status)?;
+        Ok(Response::new(v1::UsageResponse {
+            domain: usage.domain,
+            limits: usage.limits.into_iter().map(use_of).collect(),
+            refusing: usage.refusing,
+        }))
+    }
+
+    async fn reset(&self, request: Request<v1::ResetRequest>) -> Answer<v1::ResetResponse> {
+        let (who, asked) = (who(&request)?, request.get_ref());
+        let subject = subject(&asked.domain, &asked.entries);
+        let reset = self.quota.reset(who, &subject, asked.limit.as_deref()).await;
+        let reset = reset.map_err(status)?.into_iter().map(changed).collect();
+        Ok(Response::new(v1::ResetResponse { reset }))
+    }
+
+    async fn adjust(&self, request: Request<v1::AdjustRequest>) -> Answer<v1::AdjustResponse> {
+        let (who, asked) = (who(&request)?, request.get_ref());
+        let amount = amount(asked.amount)?;
+        let subject = subject(&asked.domain, &asked.entries);
+        let adjusted = self.quota.adjust(who, &subject, &asked.limit, amount).await;
+        let adjusted = Some(changed(adjusted.map_err(status)?));
+        Ok(Response::new(v1::AdjustResponse { adjusted }))
+    }
+
+    async fn erase(&self, request: Request<v1::EraseRequest>) -> Answer<v1::EraseResponse> {
+        let (who, asked) = (who(&request)?, request.get_ref());
+        let subject = subject(&asked.domain, &asked.entries);
+        let erased = self.quota.erase(who, &subject).await.map_err(status)?;
+        Ok(Response::new(v1::EraseResponse {
+            erased: erased.erased.into_iter().map(changed).collect(),
+            unreachable: erased.unreachable.into_iter().map(unreachable).collect(),
+        }))
+    }
+
+    async fn rules(&self, _: Request<v1::RulesRequest>) -> Answer<v1::RulesResponse> {
+        let domains = self.quota.rules().into_iter().map(domain).collect();
+        Ok(Response::new(v1::RulesResponse { domains }))
+    }
+
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
+        let status = self.quota.status();
+        Ok(Response::new(v1::StatusResponse {
+            version: status.version.into(),
+            state: status.state.into(),
+            uptime_seconds: status.uptime_seconds,
+            rules_loaded_at: status.rules_loaded_at,
+            counters: status.counters,
+            journal: status.journal.into(),
+            journal_detail: status.journal_detail.into(),
+        }))
+    }
+}
+
+fn subject<'a>(domain: &'a str, entries: &'a [v1::Entry]) -> Subject<'a> {
+    let entries = entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect();
+    Subject { domain, entries }
+}
+
+/// The transport says who asks; a server that was put together without it changes nothing.
+fn who<T>(request: &Request<T>) -> Result<Who, Status> {
+    let who = request.extensions().get::<Who>().copied();
+    who.ok_or_else(|| Status::internal("nobody knows where this request came from"))
+}
+
+fn amount(amount: Option<adjust_request::Amount>) -> Result<Amount, Status> {
+    match amount {
+        Some(adjust_request::Amount::Set(used)) => {
+            u64::try_from(used).map(Amount::Set).map_err(|_| {
+                Status::invalid_argument(format!("set is {used}; what is used cannot be negative"))
+            })
+        }
+        Some(adjust_request::Amount::Add(hits)) => Ok(Amount::Add(hits)),
+        None => Err(Status::invalid_argument("say either `set` or `add`")),
+    }
+}
+
+fn status(refusal: Refusal) -> Status {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::NotFound(_) => Status::not_found(message),
+        Refusal::Invalid(_) => Status::invalid_argument(message),
+        Refusal::Unavailable(_) => Status::unavailable(message),
+    }
+}
+
+fn use_of(it: quota::Use) -> v1::Use {
+    v1::Use {
+        rule: it.rule,
+        limit: it.limit,
+        used: it.used,
+        requests: or_unlimited(it.requests),
+        per: it.per,
+        remaining: or_unlimited(it.remaining),
+        on_exceed: it.on_exceed.into(),
+        reset_seconds: it.reset_seconds,
+        reset_at: it.reset_at,
+    }
+}
+
+fn changed(it: quota::Changed) -> v1::Changed {
+    v1::Changed { limit: it.limit, before: it.before, after: it.after }
+}
+
+fn unreachable(it: quota::Unreachable) -> v1::Unreachable {
+    v1::Unreachable { limit: it.limit, missing: it.missing, expires_by: it.expires_by }
+}
+
+fn domain(it: quota::DomainRules) -> v1::Domain {
+    let rules = it.rules.into_iter().map(rule).collect();
+    v1::Domain { domain: it.domain, overrides: it.overrides, rules }
+}
+
+fn rule(it: quota::RuleInForce) -> v1::Rule {
+    let limits = it.limits.into_iter().map(limit).collect();
+    v1::Rule { rule: it.rule, matches_on: it.matches_on, count_by: it.count_by, limits }
+}
+
+fn limit(it: quota::LimitInForce) -> v1::Limit {
+    v1::Limit {
+        limit: it.limit,
+        plan: it.plan,
+        requests: or_unlimited(it.requests),
+        per: it.per,
+        algorithm: it.algorithm.into(),
+        on_exceed: it.on_exceed.into(),
+        charge: it.charge.into(),
+        durability: it.durability.into(),
+    }
+}
+
+/// Budgets beyond 63 bits are shown as the largest number there is room for.
+fn or_unlimited(number: Option<u64>) -> i64 {
+    number.map_or(UNLIMITED, |number| i64::try_from(number).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,63 @@
+//! `/metrics`: numbers about this server, in the text form that Prometheus reads.
+//!
+//! Written by hand: a handful of numbers needs no registry. No label comes from a request.
+
+use std::fmt::Write as _;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use crate::gate::Phase;
+use crate::store::journal::Condition;
+
+use super::People;
+
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub async fn metrics(people: State<People>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text(&people))
+}
+
+fn text(people: &People) -> String {
+    let gate = people.quota.gate();
+    let decisions = gate.decisions();
+    let mut text = Text::default();
+    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    text.family("tollgate_build_info", "gauge", "Always 1; says which release runs.");
+    text.sample("tollgate_build_info", &version, 1);
+    text.family(
+        "tollgate_serving",
+        "gauge",
+        "1 while calls are wanted: not starting, not draining.",
+    );
+    text.sample("tollgate_serving", "", (gate.phase() == Phase::Serving).into());
+    text.family("tollgate_decisions_total", "counter", "Decisions made, by outcome.");
+    text.sample("tollgate_decisions_total", "{outcome=\"admitted\"}", decisions.admitted);
+    text.sample("tollgate_decisions_total", "{outcome=\"refused\"}", decisions.refused);
+    text.family("tollgate_counters", "gauge", "Counters in memory, unswept ones included.");
+    text.sample("tollgate_counters", "", gate.counters() as u64);
+    if let Some(journal) = gate.journal() {
+        let failing = journal.status.get() == Condition::Failing;
+        text.family("tollgate_journal_failing", "gauge", "1 while the disk cannot be written.");
+        text.sample("tollgate_journal_failing", "", failing.into());
+    }
+    let what = "Requests without the right token.";
+    text.family("tollgate_auth_failures_total", "counter", what);
+    text.sample("tollgate_auth_failures_total", "", people.access.failures());
+    text.0
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, what: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {what}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: u64) {
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Which counters some entries lead to, over all plans and conditions, and which they do not.
+
+use crate::algorithm::mend;
+use crate::calendar;
+use crate::limit::Limit;
+use crate::query::Entries;
+use crate::rules::{Domain, Rule};
+use crate::time::Timestamp;
+
+use super::resolve::{self, Target};
+use super::{Changed, Refusal, Subject};
+
+/// What was erased, and what may be left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// Counters of which something was used.
+    pub erased: Vec<Changed>,
+    pub unreachable: Vec<Unreachable>,
+}
+
+/// Counters that hold the given entries together with others, and so cannot be found by them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Rule and limit name.
+    pub limit: String,
+    /// The entries that it counts by and that were not given.
+    pub missing: Vec<String>,
+    /// When all of these have expired if nothing more is charged; none if that depends on what was
+    /// charged, as it does for buckets that may be charged beyond their burst.
+    pub expires_by: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Found<'r> {
+    pub targets: Vec<Target<'r>>,
+    pub unreachable: Vec<Unreachable>,
+}
+
+pub fn find<'r>(
+    domain: &'r Domain,
+    subject: &Subject<'_>,
+    now: Timestamp,
+) -> Result<Found<'r>, Refusal> {
+    let mut found = Found { targets: Vec::new(), unreachable: Vec::new() };
+    for rule in domain.rules().iter().filter(|rule| may_have_applied(rule, &subject.entries)) {
+        let (given, missing): (Vec<&str>, Vec<&str>) = rule
+            .count_by
+            .iter()
+            .map(|entry| &**entry)
+            .partition(|entry| subject.entries.get(entry).is_some());
+        if missing.is_empty() {
+            found.targets.extend(resolve::targets(rule, rule.all_limits(), subject));
+        } else if !given.is_empty() {
+            found.unreachable.extend(unreachable(rule, &missing, now));
+        }
+    }
+    // Plans share the counters of limits with one name and window.
+    found.targets.sort_by_key(|target| target.key);
+    found.targets.dedup_by_key(|target| target.key);
+    found.targets.sort_by(|a, b| a.limit.label.cmp(&b.limit.label));
+    if found.targets.is_empty() && found.unreachable.is_empty() {
+        return Err(resolve::no_rule(domain));
+    }
+    Ok(found)
+}
+
+/// Whether calls with these entries, and any others beside them, can have been counted by a rule
+/// in a counter of their own. One counter for all is nobody's.
+fn may_have_applied(rule: &Rule, entries: &Entries<'_>) -> bool {
+    let open = |entry: &str| entries.get(entry).is_none();
+    let conditions = &rule.conditions;
+    !rule.count_by.is_empty()
+        && conditions.iter().all(|condition| open(&condition.entry) || condition.holds(entries))
+}
+
+/// One for each limit name, with the longest life that any plan gives it.
+fn unreachable(rule: &Rule, missing: &[&str], now: Timestamp) -> Vec<Unreachable> {
+    let mut limits: Vec<&Limit> = rule.all_limits().collect();
+    limits.sort_by(|a, b| a.label.cmp(&b.label));
+    let of = |same: &[&Limit]| Unreachable {
+        limit: same[0].label.to_string(),
+        missing: missing.iter().map(|&entry| entry.to_owned()).collect(),
+        expires_by: latest(same, now).map(calendar::rfc3339),
+    };
+    limits.chunk_by(|a, b| a.label == b.label).map(of).collect()
+}
+
+fn latest(limits: &[&Limit], now: Timestamp) -> Option<Timestamp> {
+    let expiries = limits.iter().map(|limit| mend::latest_expiry(limit, now));
+    expiries.collect::<Option<Vec<_>>>()?.into_iter().max()
+}

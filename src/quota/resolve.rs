@@ -1,0 +1,73 @@
+//! From entries to counters, by the same steps as a decision takes.
+
+use crate::key::CounterKey;
+use crate::limit::Limit;
+use crate::rules::{Domain, Held, Rule, RuleSet};
+
+use super::{Refusal, Subject};
+
+/// One counter, and the limit that it is held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'r> {
+    pub rule: &'r Rule,
+    pub limit: &'r Limit,
+    pub key: CounterKey,
+}
+
+/// What a call with these entries would be held to.
+#[derive(Debug)]
+pub struct Found<'r> {
+    pub targets: Vec<Target<'r>>,
+    /// Rules that serve no plan for these entries, and refuse such calls outright.
+    pub without_plan: Vec<&'r Rule>,
+}
+
+pub fn domain<'r>(rules: &'r RuleSet, subject: &Subject<'_>) -> Result<&'r Domain, Refusal> {
+    if subject.entries.iter().len() == 0 {
+        return Err(Refusal::Invalid("no entries are given; say whose counters are meant".into()));
+    }
+    rules.domain(subject.domain).ok_or_else(|| {
+        Refusal::NotFound(format!("no rules are loaded for domain `{}`", subject.domain))
+    })
+}
+
+pub fn held<'r>(domain: &'r Domain, subject: &Subject<'_>) -> Result<Found<'r>, Refusal> {
+    let mut found = Found { targets: Vec::new(), without_plan: Vec::new() };
+    let matching = domain.matching(&subject.entries);
+    for rule in &matching {
+        match rule.held(&subject.entries) {
+            Held::To(limits) => found.targets.extend(targets(rule, limits, subject)),
+            Held::Refused => found.without_plan.push(rule),
+        }
+    }
+    if matching.is_empty() { Err(no_rule(domain)) } else { Ok(found) }
+}
+
+pub fn no_rule(domain: &Domain) -> Refusal {
+    Refusal::NotFound(format!("no rule of domain `{}` applies to these entries", domain.name))
+}
+
+/// The counters of these entries for some limits of a rule.
+pub fn targets<'r>(
+    rule: &'r Rule,
+    limits: impl IntoIterator<Item = &'r Limit>,
+    subject: &Subject<'_>,
+) -> impl Iterator<Item = Target<'r>> {
+    let identity = rule.identity(&subject.entries);
+    let target = move |limit: &'r Limit| Target { rule, limit, key: identity.counter(limit.tag) };
+    limits.into_iter().map(target)
+}
+
+impl<'r> Found<'r> {
+    /// The counter of the limit with this label.
+    pub fn named(&self, label: &str) -> Result<Target<'r>, Refusal> {
+        let named = self.targets.iter().find(|target| *target.limit.label == *label);
+        named.copied().ok_or_else(|| {
+            let labels: Vec<_> = self.targets.iter().map(|target| &*target.limit.label).collect();
+            let there = labels.join(", ");
+            Refusal::NotFound(format!(
+                "limit `{label}` does not apply to these entries; those that do: {there}"
+            ))
+        })
+    }
+}

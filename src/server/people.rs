@@ -1,0 +1,74 @@
+//! The people's side of a server: a thread and a runtime of its own.
+//!
+//! So it answers when the data path is full, and nothing that people ask for delays a decision.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::watch;
+
+use crate::audit::Audit;
+use crate::gate::Gate;
+use crate::http::{self, Access};
+use crate::quota::Quota;
+use crate::transport;
+
+/// How long requests in flight may take to end when the calls have: a change waits for the disk and
+/// for nothing else.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// What the people's side is put together from.
+#[derive(Debug)]
+pub struct People {
+    /// Bound, and not yet any runtime's.
+    pub listener: TcpListener,
+    pub access: Access,
+    pub audit: Audit,
+}
+
+/// The people's side, running.
+#[derive(Debug)]
+pub struct Running {
+    stopping: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl People {
+    pub fn start(self, gate: Arc<Gate>, drain_deadline: Duration) -> io::Result<Running> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        self.listener.set_nonblocking(true)?;
+        let listener = {
+            // A listener belongs to the runtime that it is made in.
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(self.listener)?
+        };
+        let quota = Arc::new(Quota::new(gate, self.audit));
+        let router = http::router(quota, Arc::new(self.access));
+        let (stopping, stopped) = watch::channel(false);
+        let deadline = drain_deadline.min(DRAIN_MAX);
+        let serve = move || {
+            let drained =
+                runtime.block_on(transport::people::serve(listener, router, stopped, deadline));
+            if drained.cut > 0 {
+                tracing::warn!(connections = drained.cut, "requests of people were cut short");
+            }
+        };
+        let thread = thread::Builder::new().name("people".into()).spawn(serve)?;
+        Ok(Running { stopping, thread })
+    }
+}
+
+impl Running {
+    /// Takes no more requests, and waits until those that were taken are answered.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("the people's side ended before its time");
+        }
+    }
+}
