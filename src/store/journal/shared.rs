@@ -12,6 +12,10 @@ use tokio::sync::watch;
 use super::Status;
 use crate::key::CounterKey;
 
+/// A disk that takes longer than this is as good as one that fails. Callers have mostly given up
+/// long before; this is for those who set no deadline.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The number of a batch: everything that was handed over until it is written together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
@@ -28,6 +32,8 @@ struct Progress {
     decided: Ticket,
     /// All up to this one are lost, unless a later snapshot has them.
     failed: Ticket,
+    /// The writer has ended: nothing more will be decided.
+    closed: bool,
 }
 
 /// Callers wait for what they hand over, so this is bounded by the calls in flight.
@@ -78,14 +84,19 @@ impl Shared {
         ticket
     }
 
-    /// Ends when the batch is on disk, or is known not to be.
+    /// Ends when the batch is on disk, or is known not to be, or when patience ends.
     pub async fn written(&self, ticket: Ticket) -> Result<(), NotWritten> {
         let mut progress = self.progress.subscribe();
-        let progress = progress.wait_for(|progress| ticket <= progress.decided).await;
-        match progress {
-            Ok(progress) if progress.failed < ticket => Ok(()),
+        let decided = progress.wait_for(|now| now.closed || ticket <= now.decided);
+        match tokio::time::timeout(PATIENCE, decided).await {
+            Ok(Ok(now)) if ticket <= now.decided && now.failed < ticket => Ok(()),
             _ => Err(NotWritten),
         }
+    }
+
+    /// The writer's side: it has ended.
+    pub fn close(&self) {
+        self.progress.send_modify(|progress| progress.closed = true);
     }
 
     /// Tells the writer to write what there is and end.
@@ -147,5 +158,20 @@ mod tests {
         let batch = shared.take(Duration::ZERO);
         shared.settle(batch.ticket, false);
         assert_eq!(shared.written(second).await, Err(NotWritten));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_writer_that_has_ended() {
+        let shared = Shared::new();
+        let before = shared.hand_over(KEY);
+        shared.close();
+        assert_eq!(shared.written(before).await, Err(NotWritten));
+        assert_eq!(shared.written(shared.hand_over(KEY)).await, Err(NotWritten));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_does_not_answer_is_not_waited_for_for_ever() {
+        let shared = Shared::new();
+        assert_eq!(shared.written(shared.hand_over(KEY)).await, Err(NotWritten));
     }
 }

@@ -31,6 +31,9 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Shards that a snapshot takes in one step, so that callers wait for no more than that.
 const SNAPSHOT_SHARDS: usize = 16;
 
+/// Between two such steps the core is left to calls.
+const SNAPSHOT_PAUSE: Duration = Duration::from_millis(1);
+
 /// A log is replaced by a snapshot when it has grown to this, or to the size of the last snapshot
 /// if that is larger: so the disk holds twice what is live, and a restart reads no more.
 const LOG_BYTES_MIN: u64 = 64 << 20;
@@ -66,6 +69,13 @@ struct Snapshot {
     file: File,
     next_shard: usize,
     records: u64,
+}
+
+impl Drop for Writer {
+    /// However the writer ends, nobody must go on waiting for it.
+    fn drop(&mut self) {
+        self.shared.close();
+    }
 }
 
 impl std::fmt::Debug for Writer {
@@ -119,7 +129,7 @@ impl Writer {
         loop {
             let patience = match (&self.log, &self.snapshot) {
                 (None, _) => RETRY_EVERY,
-                (Some(_), Some(_)) => Duration::ZERO,
+                (Some(_), Some(_)) => SNAPSHOT_PAUSE,
                 (Some(_), None) => STEP.saturating_sub(since_step.elapsed()),
             };
             let batch = self.shared.take(patience);
