@@ -1,8 +1,8 @@
 //! Assembly: puts the parts of a server together, starts them, and ends them in order.
 //!
 //! Spawns what runs beside the calls and joins it; only connections are the transport's own, and
-//! reloads the command's. It is handed a listener that is bound
-//! already and a future that means "stop", so that a test needs neither port nor signal.
+//! reloads the command's. It is handed listeners that are bound already and a future that means
+//! "stop", so that a test needs neither port nor signal.
 
 mod keeping;
 mod people;
