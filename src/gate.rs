@@ -49,7 +49,10 @@ pub struct Decisions {
     pub refused: u64,
 }
 
+/// On a cache line of its own: every decision writes here, and must not make others wait for
+/// the pointer to the rules, which only a reload writes.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Counted {
     admitted: AtomicU64,
     refused: AtomicU64,

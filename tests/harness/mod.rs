@@ -8,6 +8,7 @@
 pub mod backend;
 pub mod disk;
 pub mod envoy;
+pub mod http;
 pub mod program;
 pub mod tools;
 

@@ -6,19 +6,33 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Where the tool stands, or nothing if the test is to be skipped.
 pub fn find(tool: &str, test: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-    let path = root.join("tools/bin").join(tool);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(tool);
     if path.exists() {
         return Some(path);
     }
+    skip(tool, test);
+    None
+}
+
+/// A tool that most machines have, or nothing if the test is to be skipped.
+pub fn installed(tool: &str, test: &str) -> Option<PathBuf> {
+    if Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_ok() {
+        return Some(tool.into());
+    }
+    skip(tool, test);
+    None
+}
+
+fn skip(tool: &str, test: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     let missing = format!("{test}: {tool} is missing; scripts/tools fetches it");
     assert!(std::env::var_os("TOLLGATE_TEST_REQUIRE_TOOLS").is_none(), "{missing}");
     eprintln!("SKIPPED {missing}");
     let skipped = OpenOptions::new().create(true).append(true).open(root.join("skipped-tests"));
     // The note is for people; a test is not to fail for want of it.
     let _ = skipped.and_then(|mut file| writeln!(file, "{missing}"));
-    None
 }
