@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use harness::{KEY, Server, tools};
+use serde_json::Value;
 use tokio::process::Command;
 use tollgate::config::{self, Source};
 
@@ -45,6 +46,51 @@ async fn the_call_in_the_readme_gets_the_answer_in_the_readme() {
     let output = shell.arg("-c").arg(call).stderr(Stdio::inherit()).output().await;
     let answer = String::from_utf8(output.expect("a shell").stdout).expect("text");
     assert_eq!(answer, expected);
+    server.stop().await;
+}
+
+/// Each command and what is said to come of it: the fenced blocks of a text, two by two.
+fn examples(text: &str) -> Vec<(String, String)> {
+    let mut fenced = text.split("```").skip(1).step_by(2);
+    let mut examples = Vec::new();
+    while let (Some(command), Some(answer)) = (fenced.next(), fenced.next()) {
+        let command = command.strip_prefix("sh\n").expect("a command ahead of its answer");
+        let (_, answer) = answer.split_once('\n').expect("a language on a line of its own");
+        examples.push((command.to_owned(), answer.to_owned()));
+    }
+    examples
+}
+
+/// JSON as such, with nothing in it that time changes; other texts as they are.
+fn comparable(text: &str) -> Value {
+    let mut value: Value = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+    if let Some(uptime) = value.get_mut("uptime_seconds") {
+        *uptime = 0.into();
+    }
+    value
+}
+
+#[tokio::test]
+async fn every_call_in_the_api_pages_gets_the_answer_beside_it() {
+    let Some(grpcurl) = tools::find("grpcurl", "docs/api.md") else { return };
+    let Some(curl) = tools::installed("curl", "docs/api.md") else { return };
+    let server = Server::start(&read("deploy/rules/quickstart.yaml")).await;
+    server.advance_s(16);
+    server.client().await.ask("quickstart", &["key=alice,plan=free"]).await;
+    let examples = examples(&read("docs/api.md"));
+    assert!(examples.len() > 8, "the examples are where this test looks for them");
+    for (command, answer) in examples {
+        let mut run = command.replace("127.0.0.1:8080", &server.http.to_string());
+        for (name, path) in [("grpcurl", &grpcurl), ("curl", &curl)] {
+            if let Some(rest) = run.strip_prefix(&format!("{name} ")) {
+                run = format!("{} {rest}", path.display());
+                break;
+            }
+        }
+        let output = Command::new("sh").arg("-c").arg(run).stderr(Stdio::inherit()).output().await;
+        let said = String::from_utf8(output.expect("a shell").stdout).expect("text");
+        assert_eq!(comparable(&said), comparable(&answer), "{command}");
+    }
     server.stop().await;
 }
 
