@@ -93,6 +93,39 @@ fn serve_says_when_its_port_is_in_use() {
 }
 
 #[test]
+fn serve_refuses_an_unfit_token_file_and_an_audit_log_that_cannot_be() {
+    let folder = TempDir::new().expect("a folder");
+    let rules = write(&folder, "good.yaml", GOOD);
+    let (short, absent) = (write(&folder, "short", "secret\n"), folder.path().join("absent"));
+    let no_folder = folder.path().join("none/audit.log");
+    for (flag, path, reason) in [
+        ("--token-file", &short, "its token has 6 characters; at least 16 are needed"),
+        ("--token-file", &absent, "it cannot be read"),
+        ("--audit-log", &no_folder, "cannot write the audit log"),
+    ] {
+        let ports = ["--grpc", ANY, "--http", ANY];
+        let arguments =
+            [&["serve", "--rules", text(&rules), flag, text(path)], &ports[..]].concat();
+        let (code, _, error) = run(&arguments);
+        assert_eq!(code, 1);
+        assert!(error.contains(reason) && error.contains(text(path)), "{error}");
+    }
+}
+
+#[test]
+fn serve_says_what_a_port_beyond_loopback_lacks() {
+    let folder = TempDir::new().expect("a folder");
+    let rules = write(&folder, "good.yaml", GOOD);
+    let arguments = ["serve", "--rules", text(&rules), "--grpc", ANY, "--http", "0.0.0.0:0"];
+    let mut served = Served::start(tollgate(&arguments));
+    let line = served.line_with("beyond loopback without a token");
+    assert!(line.contains("WARN") && line.contains("--token-file"), "{line}");
+    served.line_with("serving gRPC");
+    served.signal("TERM");
+    assert_eq!(served.end().0, 0);
+}
+
+#[test]
 fn wrong_usage_ends_with_two() {
     for wrong in [&["serve"][..], &["serve", "--rules"], &["sing"], &[]] {
         assert_eq!(run(wrong).0, 2, "{wrong:?}");

@@ -110,6 +110,18 @@ async fn usage_reset_and_adjust_act_through_curl() {
     }
 }
 
+#[tokio::test]
+async fn people_are_answered_while_the_data_side_cannot_run() {
+    let Some(binary) = tools::installed("curl", "curl: a busy server") else { return };
+    let server = Server::start(SHOP).await;
+    server.client().await.ask("shop", &["key=a"]).await;
+    let health = format!("http://{}/healthcheck", server.http);
+    // Run on the only thread that the data side has here, which so does nothing else meanwhile.
+    let output = std::process::Command::new(binary).args(["-s", "-m", "30", &health]).output();
+    assert_eq!(output.expect("curl can be run").stdout, b"OK");
+    server.stop().await;
+}
+
 /// What grpcurl says: the answer, or the error as text.
 async fn grpcurl(
     binary: &Path,

@@ -12,6 +12,8 @@ use harness::{NOON, PATIENCE, PeopleOf, Server};
 use hyper::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tollgate::calendar::rfc3339;
 
 const SHOP: &str = "
@@ -379,6 +381,44 @@ async fn what_people_changed_outlives_a_kill() {
     assert_eq!(*of(&bob, "month", "used"), 0);
     let audit = fs::read_to_string(folder.path().join("data/audit.log")).expect("an audit log");
     assert_eq!(audit.lines().count(), 3, "{audit}");
+}
+
+#[tokio::test]
+async fn a_server_that_waits_for_its_data_says_so() {
+    let folder = TempDir::new().expect("a folder");
+    fs::write(folder.path().join("rules.yaml"), SHOP).expect("a writable folder");
+    let mut first = Program::start(folder.path(), &[]);
+    let http = http_of(&mut first).await;
+    serving(&http).await;
+    let mut second = Program::start(folder.path(), &[]);
+    let http = http_of(&mut second).await;
+    let health = http.get("/healthcheck").await;
+    assert_eq!((health.status, health.text.as_str()), (500, "starting"));
+    assert_eq!(http.get("/v1/status").await.good()["state"], "starting");
+    assert_eq!(http.get(ALICE).await.refused().0, 503);
+    assert_eq!(http.post("/v1/reset", alice()).await.refused().0, 503);
+    assert_eq!(first.stop().await, 0);
+    serving(&http).await;
+    http.get(ALICE).await.good();
+}
+
+#[tokio::test]
+async fn connections_without_a_request_do_not_hold_the_end_up() {
+    let server = Server::start(SHOP).await;
+    let mut silent = TcpStream::connect(server.http).await.expect("the server accepts");
+    let mut hesitant = TcpStream::connect(server.http).await.expect("the server accepts");
+    hesitant.write_all(b"PRI * HT").await.expect("a few bytes");
+    let mut kept = TcpStream::connect(server.http).await.expect("the server accepts");
+    kept.write_all(b"GET /healthcheck HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
+    let mut answer = [0; 15];
+    kept.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    let ended = tokio::time::timeout(Duration::from_secs(1), server.stop());
+    ended.await.expect("nobody is waited for");
+    for stream in [&mut silent, &mut hesitant, &mut kept] {
+        // Closed or reset, but over.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
 }
 
 /// The people's side of a program, which says in its log where it listens.
