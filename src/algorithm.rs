@@ -17,7 +17,8 @@ use self::token_bucket::Bucket;
 use self::window::Count;
 
 /// What one counter remembers. Which form it has follows from its limit's algorithm, and the
-/// algorithm is part of the counter's key, so a state never meets a limit of another kind.
+/// algorithm is part of the counter's key, so only a file that was tampered with can bring a state
+/// together with a limit of another kind. Such a state is worth nothing and counts as none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Window(Count),
@@ -70,7 +71,7 @@ pub fn fit(limit: &Limit, state: &State, now: Timestamp, cost: u64) -> Fit {
         (Algorithm::TokenBucket { window_us, burst, .. }, State::Bucket(bucket)) => {
             bucket.fit(rate(limit, *window_us), *burst, now, cost)
         }
-        (_, state) => mismatch(state),
+        _ => fit(limit, &fresh(limit), now, cost),
     }
 }
 
@@ -89,7 +90,7 @@ pub fn read(limit: &Limit, state: &State, now: Timestamp, pending: u64) -> Readi
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             bucket.read(rate(limit, *window_us), now, pending)
         }
-        (_, state) => mismatch(state),
+        _ => return read(limit, &fresh(limit), now, pending),
     };
     let remaining = match limit.capacity() {
         Budget::Requests(capacity) => capacity.saturating_sub(used),
@@ -113,7 +114,10 @@ pub fn charge(limit: &Limit, state: &mut State, now: Timestamp, cost: u64) {
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             *bucket = bucket.charged(rate(limit, *window_us), now, cost);
         }
-        (_, state) => mismatch(state),
+        (_, state) => {
+            *state = fresh(limit);
+            charge(limit, state, now, cost);
+        }
     }
 }
 
@@ -142,10 +146,6 @@ fn rate(limit: &Limit, window_us: u64) -> token_bucket::Rate {
         Budget::Unlimited => u64::MAX,
     };
     token_bucket::Rate { requests, window_us }
-}
-
-fn mismatch(state: &State) -> ! {
-    unreachable!("a counter's key names its algorithm, yet it holds {state:?}")
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use serde::Serialize;
 use crate::calendar;
 use crate::time::Timestamp;
 
-/// Values up to this length are shown whole: names of plans and endpoints, not secrets.
-const SHOWN_CHARS_MAX: usize = 8;
+/// Of values longer than this the end is shown, of others nothing: any of them may be a secret,
+/// and the end of a short one would be half of it.
+const SHORT_CHARS_MAX: usize = 8;
 
 /// What is shown of a longer value: enough to tell one's own key from another.
 const SHOWN_CHARS: usize = 4;
@@ -70,32 +71,26 @@ impl Audit {
         Ok(Audit::File(path.to_owned()))
     }
 
-    /// Writes an entry down, whole and at once. What is returned is yet to be synced.
-    pub fn write(&self, entry: &Entry<'_>) -> io::Result<Unsynced> {
-        let line = serde_json::to_string(&line(entry))?;
+    /// Writes a line down and waits for the disk, which may take as long as the disk likes.
+    pub fn append(&self, line: &str) -> io::Result<()> {
         match self {
             Audit::File(path) => {
                 let mut file = open(path)?;
                 file.write_all(format!("{line}\n").as_bytes())?;
-                Ok(Unsynced(Some(file)))
+                file.sync_data()
             }
             Audit::Log => {
                 tracing::info!(change = line, "audit");
-                Ok(Unsynced(None))
+                Ok(())
             }
         }
     }
 }
 
-/// An entry that has left this process, but may not have reached the disk.
-#[derive(Debug)]
-#[must_use = "a line that was not synced may be lost with the machine's power"]
-pub struct Unsynced(Option<File>);
-
-impl Unsynced {
-    /// Waits for the disk.
-    pub fn sync(self) -> io::Result<()> {
-        self.0.map_or(Ok(()), |file| file.sync_data())
+impl Entry<'_> {
+    /// The entry as it is written down.
+    pub fn to_line(&self) -> io::Result<String> {
+        Ok(serde_json::to_string(&line(self))?)
     }
 }
 
@@ -116,8 +111,8 @@ fn line<'a>(entry: &'a Entry<'a>) -> Line<'a> {
 
 fn shown(value: &str) -> String {
     let chars = value.chars().count();
-    if chars <= SHOWN_CHARS_MAX {
-        return value.to_owned();
+    if chars <= SHORT_CHARS_MAX {
+        return "…".to_owned();
     }
     let end: String = value.chars().skip(chars - SHOWN_CHARS).collect();
     format!("…{end}")
@@ -128,9 +123,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_values_are_shown_by_their_end() {
-        assert_eq!(shown("free"), "free");
-        assert_eq!(shown("12345678"), "12345678");
+    fn no_value_is_shown_whole() {
+        assert_eq!(shown("free"), "…");
+        assert_eq!(shown("12345678"), "…");
         assert_eq!(shown("sk_live_8842_4f9a"), "…4f9a");
         assert_eq!(shown("schlüsselwört"), "…wört");
     }

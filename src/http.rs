@@ -33,8 +33,9 @@ use self::answer::{Form, Kind, Problem};
 /// The largest body that is read. Entries of one call fit: no proxy sends longer headers.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 
-/// No request takes longer: what it waits for is a disk, and one that takes this long has failed.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// No request takes longer. What it waits for is a disk, and the journal gives one up after ten
+/// seconds and then says so itself; this is for whatever else may hang.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The paths that need no token: probes and scrapers have none, and nothing that they see names
 /// anybody's key.
@@ -80,7 +81,10 @@ async fn in_time(request: Request, next: Next) -> Response {
     let form = Form::of(&request);
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(Kind::Unavailable, "this took too long and was given up").told(form),
+        Err(_) => {
+            Problem::new(Kind::Unavailable, "the disk took too long; a change may be in force")
+                .told(form)
+        }
     }
 }
 

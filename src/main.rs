@@ -61,14 +61,17 @@ fn told(done: Result<Done, export::Error>) -> Result<(), String> {
 fn run_serve(settings: &Serve) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("error: cannot start: {error}"))?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let (signals, hurry) =
             signals().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
         tokio::select! {
             served = serve::run(settings, signals) => served.map_err(|error| error.to_string()),
             () = hurry => Err("a second signal cut the drain short".into()),
         }
-    })
+    });
+    // Whatever still waits for a disk is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 fn log(log: &Log) -> Result<(), tracing_subscriber::filter::ParseError> {

@@ -160,8 +160,9 @@ impl Quota {
         Ok((made, found.unreachable))
     }
 
-    /// Writes changes down and waits until they are on disk. The line is written ahead of any
-    /// wait: whoever asked may go away meanwhile, and the change is made all the same.
+    /// Writes changes down and waits until they are on disk. The line is handed to a thread that
+    /// may wait for a disk before anything is awaited: whoever asked may go away meanwhile, and the
+    /// change is made and written down all the same.
     async fn settle(
         &self,
         who: Who,
@@ -177,9 +178,9 @@ impl Quota {
             entries: subject.entries.iter().map(|entry| (entry.key, entry.value)).collect(),
             counters: made.counters.iter().map(audited).collect(),
         };
-        let unsynced = self.audit.write(&line).map_err(|error| unaudited(&error))?;
-        let synced = tokio::task::spawn_blocking(move || unsynced.sync()).await;
-        synced
+        let (line, audit) = (line.to_line().map_err(|e| unaudited(&e))?, self.audit.clone());
+        let written = tokio::task::spawn_blocking(move || audit.append(&line)).await;
+        written
             .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
             .map_err(|e| unaudited(&e))?;
         if let Some(ticket) = made.ticket {

@@ -4,7 +4,7 @@ use crate::limit::{Algorithm, Budget, Charge, Limit, OnExceed};
 use crate::time::Timestamp;
 
 use super::token_bucket::{Bucket, Rate};
-use super::{State, calendar_end, charge, fresh, mismatch, rate, window};
+use super::{State, calendar_end, charge, fresh, rate, window};
 
 /// The state of a counter of which `used` hits came just now, and none before.
 pub fn holding(limit: &Limit, now: Timestamp, used: u64) -> State {
@@ -26,7 +26,7 @@ pub fn give_back(limit: &Limit, state: &mut State, now: Timestamp, hits: u64) {
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             *bucket = bucket.given_back(rate(limit, *window_us), now, hits);
         }
-        (_, state) => mismatch(state),
+        (_, state) => *state = fresh(limit),
     }
 }
 

@@ -38,12 +38,14 @@ pub enum Error {
     Journal(#[from] journal::Error),
 }
 
-/// A directory in use. The lock is let go when the writer has ended.
+/// How long the last write may take. A disk that hangs must not keep a process from ending.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
+
+/// A directory in use. The writer holds its lock.
 #[derive(Debug)]
 pub struct Keeping {
     writer: JoinHandle<()>,
     journal: Arc<Shared>,
-    _lock: Lock,
 }
 
 impl Data {
@@ -66,8 +68,13 @@ impl Data {
         let (counters, ms) = (restored.counters, watch.elapsed().as_millis());
         tracing::info!(counters, ms, path = %path.display(), "restored");
         let thread = thread::Builder::new().name("journal".into());
-        let writer = thread.spawn(move || writer.run()).map_err(unusable)?;
-        Ok(Keeping { writer, journal, _lock: lock })
+        // The lock goes with the writer: as long as one may still write, no other may begin.
+        let run = move || {
+            writer.run();
+            drop(lock);
+        };
+        let writer = thread.spawn(run).map_err(unusable)?;
+        Ok(Keeping { writer, journal })
     }
 
     async fn lock(&self) -> Result<Lock, Error> {
@@ -96,9 +103,11 @@ impl Keeping {
     /// Writes what is left, and lets go of the directory.
     pub async fn close(self) {
         self.journal.stop();
-        let ended = tokio::task::spawn_blocking(move || self.writer.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the journal's writer ended before its time");
+        let ended = tokio::task::spawn_blocking(move || self.writer.join());
+        match tokio::time::timeout(CLOSE_MAX, ended).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(_) => tracing::error!("the journal's writer ended before its time"),
+            Err(_) => tracing::error!("the disk hangs; the last hits may not be kept"),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::algorithm::sliding_log::Log;
 use crate::algorithm::token_bucket::Bucket;
 use crate::algorithm::window::Count;
 use crate::key::{CounterKey, HashKey};
+use crate::limit::SLIDING_LOG_REQUESTS_MAX;
 use crate::time::Timestamp;
 
 use super::format::Record;
@@ -112,6 +113,10 @@ fn counter(line: &str) -> Option<(CounterKey, Timestamp, State)> {
                 Some((moment(stamp)?, hits.parse().ok()?))
             };
             let hits: Vec<_> = words.by_ref().map(hit).collect::<Option<_>>()?;
+            let bounded = hits.len() as u64 <= SLIDING_LOG_REQUESTS_MAX;
+            if !bounded || !hits.is_sorted_by(|a: &(Timestamp, u64), b| a.0 < b.0) {
+                return None;
+            }
             State::Log(Box::new(Log::from_hits(hits)))
         }
         _ => return None,
@@ -167,6 +172,7 @@ mod tests {
         assert_eq!(bad("window ", "widow "), 3);
         assert_eq!(bad("bucket 0", "bucket z"), 4);
         assert_eq!(bad(":1\n", ":1 \n"), 5);
+        assert_eq!(bad("1000000:2 5000000:1", "5000000:2 5000000:1"), 5);
         assert_eq!(bad("end 4", "end 5"), 7);
         assert_eq!(bad("end 4\n", ""), 7);
         assert_eq!(bad("end 4\n", "end 4\nmore\n"), 8);
