@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use tollgate::limiter::{self, Standing};
 use tollgate::query::{Descriptor, Hits, Query};
 use tollgate::rules::RuleSet;
-use tollgate::store::journal::disk::Directory;
+use tollgate::store::journal::disk::{Directory, Disk as _};
 use tollgate::store::journal::{self, Condition, Shared, Ticket, Writer};
 use tollgate::store::{Memory, SHARDS};
 use tollgate::time::{ManualClock, SECOND_US};
@@ -98,6 +98,12 @@ impl Process {
     }
 }
 
+/// The first file of a kind.
+fn name_of(disk: &TestDisk, kind: &str) -> String {
+    let names = disk.names();
+    names.into_iter().find(|name| name.starts_with(kind)).expect("a file of that kind")
+}
+
 fn charge_all(process: &Process, hits: u64) {
     for kind in KINDS {
         process.charge(kind, "k", hits);
@@ -161,7 +167,7 @@ fn a_torn_tail_is_cut_wherever_it_tears() {
         process.step(true);
         charge_all(&process, 1);
         process.step(true);
-        let log = disk.names().into_iter().find(|name| name.starts_with("log")).expect("a log");
+        let log = name_of(&disk, "log");
         disk.tamper(&log, |bytes| bytes.truncate(bytes.len() - cut));
         let process = Process::start(&disk);
         assert_used(&process, 7);
@@ -179,7 +185,7 @@ fn a_flipped_bit_costs_its_block_and_is_named() {
     process.step(true);
     process.charge("fixed", "kept", 1);
     process.step(true);
-    let log = disk.names().into_iter().find(|name| name.starts_with("log")).expect("a log");
+    let log = name_of(&disk, "log");
     // The last block holds one counter and so does the one before it.
     disk.tamper(&log, |bytes| {
         let middle_of_lost = bytes.len() - 45 - 10;
@@ -193,12 +199,77 @@ fn a_flipped_bit_costs_its_block_and_is_named() {
 }
 
 #[test]
+fn a_damaged_head_costs_nothing_but_a_word() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 7);
+    process.settle(&disk);
+    let snapshot = name_of(&disk, "snapshot");
+    disk.tamper(&snapshot, |bytes| bytes[13] ^= 1);
+    let process = Process::start(&disk);
+    assert_used(&process, 7);
+    assert!(process.damage[0].contains("from byte 0 to 24"), "{:?}", process.damage);
+}
+
+#[test]
+fn a_snapshot_cut_between_two_blocks_is_told() {
+    // Nothing is torn there, and no checksum is wrong: only the end is missing.
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 7);
+    process.settle(&disk);
+    let snapshot = name_of(&disk, "snapshot");
+    disk.tamper(&snapshot, |bytes| bytes.truncate(24));
+    let mut process = Process::start(&disk);
+    assert!(process.damage[0].contains("has no end"), "{:?}", process.damage);
+    // It is put aside, not removed, when it is not needed any more.
+    process.settle(&disk);
+    assert!(disk.names().contains(&format!("damaged-{snapshot}")), "{:?}", disk.names());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_does_not_fit_leaves_the_log_at_work() {
+    // A half-written snapshot once took the log down with it, and the room of both.
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    for key in 0..100 {
+        process.charge("fixed", &key.to_string(), 1);
+    }
+    process.settle(&disk);
+    disk.lose_power(0.0);
+    disk.set_room(Some(1000));
+    let mut process = Process::start(&disk);
+    (0..300).for_each(|_| process.step(true));
+    assert!(!disk.names().contains(&"snapshot.part".to_owned()), "half a snapshot is no use");
+    disk.set_room(Some(1000));
+    let ticket = process.charge("strict", "k", 1).expect("a strict charge waits");
+    process.step(false);
+    assert_eq!(process.shared.written(ticket).await, Ok(()), "the log has room");
+    assert_eq!(process.shared.status.get(), Condition::Whole);
+    disk.lose_power(0.0);
+    let process = Process::start(&disk);
+    assert_eq!((process.used("fixed", "99"), process.used("strict", "k")), (1, 1));
+}
+
+#[test]
+fn names_that_are_not_quite_ours_are_left_alone() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    charge_all(&process, 7);
+    process.settle(&disk);
+    for name in ["log-5", "log-18446744073709551615", "log-000000000000000x"] {
+        disk.create(name).expect("a working disk");
+    }
+    assert_used(&Process::start(&disk), 7);
+}
+
+#[test]
 fn a_newer_format_is_refused_with_a_sentence() {
     let disk = TestDisk::default();
     let mut process = Process::start(&disk);
     charge_all(&process, 1);
     process.settle(&disk);
-    let snapshot = disk.names().into_iter().find(|name| name.starts_with("snap")).expect("one");
+    let snapshot = name_of(&disk, "snapshot");
     disk.tamper(&snapshot, |bytes| {
         bytes[8] = 99;
         let sum = crc32fast::hash(&bytes[..20]).to_le_bytes();

@@ -83,6 +83,28 @@ async fn a_bad_line_is_named_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn expired_lines_wipe_nothing() {
+    // Last month's backup over a live counter handed everyone a fresh month.
+    let folder = folder();
+    assert_eq!(ask(folder.path(), 7).await, 73);
+    let data = folder.path().join("data");
+    let exported = tollgate(&["export"], &data).1;
+    let expire = |line: &str| {
+        let mut words: Vec<_> = line.split(' ').collect();
+        if words.len() > 2 && words[0] != "hash-key" {
+            words[2] = "1700000000000000";
+        }
+        words.join(" ") + "\n"
+    };
+    let file = folder.path().join("export.txt");
+    fs::write(&file, exported.lines().map(expire).collect::<String>()).expect("writable");
+    let (code, _, said) = tollgate(&["import", file.to_str().expect("text")], &data);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("3 had expired"), "{said}");
+    assert_eq!(ask(folder.path(), 1).await, 72);
+}
+
+#[tokio::test]
 async fn import_refuses_a_directory_in_use_and_one_under_another_secret() {
     let (used, other) = (folder(), folder());
     ask(used.path(), 1).await;

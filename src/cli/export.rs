@@ -71,9 +71,13 @@ pub fn import(settings: &Import) -> Result<Done, Error> {
     home.adopt_hash_key(export.key).map_err(unusable)?;
     let disk = Arc::new(home.disk().map_err(unusable)?);
     let read = export.counters.len();
-    let live = journal::add_counters(disk, export.counters, Clock::system())?;
-    let summary = format!("imported {read} counters; the directory holds {live} that still count");
-    Ok(Done { summary, damage: Vec::new() })
+    let added = journal::add_counters(disk, export.counters, Clock::system())?;
+    let (live, expired) = (added.live, added.expired);
+    let summary = format!(
+        "imported {} counters, and {expired} had expired; the directory holds {live}",
+        read - expired
+    );
+    Ok(Done { summary, damage: added.damage })
 }
 
 /// The text of a file, or of standard input if it is called `-`.

@@ -18,13 +18,14 @@ pub use self::shared::{Batch, NotWritten, Shared, Ticket};
 pub use self::writer::Writer;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::algorithm::State;
 use crate::key::CounterKey;
 use crate::store::{Memory, SHARDS};
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, Stopwatch, Timestamp};
 
 use self::disk::Disk;
 use self::format::{Blocks, Record, read_blocks};
@@ -38,18 +39,35 @@ pub enum Condition {
     Failing,
 }
 
+/// A writer takes a step every few milliseconds. One that was not heard of for this long waits for
+/// a disk that hangs, and hits beyond the promised second are at risk.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
 /// The condition of a running journal, for whoever watches over it.
 #[derive(Debug, Default)]
-pub struct Status(AtomicBool);
+pub struct Status {
+    failing: AtomicBool,
+    /// Since the writer's last step.
+    silence: Mutex<Option<Stopwatch>>,
+}
 
 impl Status {
-    // The flag stands alone: no other memory is published through it.
     pub fn get(&self) -> Condition {
-        if self.0.load(Ordering::Relaxed) { Condition::Failing } else { Condition::Whole }
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = silence.is_some_and(|since| SILENCE_MAX < since.elapsed());
+        // The flag stands alone: no other memory is published through it.
+        let failing = self.failing.load(Ordering::Relaxed);
+        if failing || silent { Condition::Failing } else { Condition::Whole }
     }
 
     fn set(&self, condition: Condition) {
-        self.0.store(condition == Condition::Failing, Ordering::Relaxed);
+        self.failing.store(condition == Condition::Failing, Ordering::Relaxed);
+    }
+
+    /// The writer has taken a step.
+    fn heard(&self) {
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        *silence = Some(Stopwatch::start());
     }
 }
 
@@ -69,6 +87,8 @@ pub struct Restored {
     pub counters: usize,
     /// What was damaged, in words.
     pub damage: Vec<String>,
+    /// The files it was found in.
+    damaged: Vec<String>,
     /// The last generation on disk.
     generation: u64,
 }
@@ -90,20 +110,34 @@ pub fn each_counter(
     Ok(restored.damage)
 }
 
+/// What came of adding counters.
+#[derive(Debug)]
+pub struct Added {
+    /// Counters on disk now.
+    pub live: usize,
+    /// Counters of those to be added that had expired, and would have wiped what is there.
+    pub expired: usize,
+    pub damage: Vec<String>,
+}
+
 /// Puts counters onto a disk that nobody writes to, beside what is there already.
 pub fn add_counters(
     disk: Arc<dyn Disk>,
     counters: Vec<(CounterKey, Timestamp, State)>,
     clock: Clock,
-) -> Result<usize, Error> {
+) -> Result<Added, Error> {
     let (memory, shared) = (Arc::new(Memory::new()), Arc::new(Shared::new()));
-    let (mut writer, _) = open(disk, memory.clone(), shared, clock.clone())?;
-    let now = clock.now();
+    let (writer, restored) = open(disk, memory.clone(), shared, clock.clone())?;
+    let (now, mut expired) = (clock.now(), 0);
     for (key, expires_at, state) in counters {
-        memory.restore(key, expires_at, state, now);
+        if now < expires_at {
+            memory.restore(key, expires_at, state, now);
+        } else {
+            expired += 1;
+        }
     }
     writer.write_snapshot()?;
-    Ok(memory.len())
+    Ok(Added { live: memory.len(), expired, damage: restored.damage })
 }
 
 /// Reads what is on `disk` into `counters`, and returns who will write to it from now on.
@@ -114,7 +148,8 @@ pub fn open(
     clock: Clock,
 ) -> Result<(Writer, Restored), Error> {
     let restored = restore(&*disk, &counters, clock.now())?;
-    let writer = Writer::new(disk, counters, shared, clock, restored.generation);
+    let (generation, damaged) = (restored.generation, restored.damaged.clone());
+    let writer = Writer::new(disk, counters, shared, clock, generation, damaged);
     Ok((writer, restored))
 }
 
@@ -129,8 +164,12 @@ fn restore(disk: &dyn Disk, counters: &Memory, now: Timestamp) -> Result<Restore
     let mut restored = Restored { generation, ..Restored::default() };
     let files = snapshot.map(names::snapshot).into_iter().chain(logs.into_iter().map(names::log));
     for name in files {
+        let before = restored.damage.len();
         read_file(disk, &name, counters, now, &mut restored.damage)
-            .map_err(|error| Error::File { why: error.to_string(), name })?;
+            .map_err(|error| Error::File { why: error.to_string(), name: name.clone() })?;
+        if before < restored.damage.len() {
+            restored.damaged.push(name);
+        }
     }
     restored.counters = counters.len();
     Ok(restored)
@@ -143,18 +182,18 @@ fn read_file(
     now: Timestamp,
     damage: &mut Vec<String>,
 ) -> Result<(), read::Error> {
-    let Some(mut reader) = Reader::open(disk, name)? else {
-        damage.push(format!("{name} has no readable head and was skipped"));
-        return Ok(());
-    };
+    let mut reader = Reader::open(disk, name)?;
+    // A snapshot says at its end how many records it has; a log has no end.
+    let (mut read, mut said) = (0, names::snapshot_generation(name).is_none().then_some(0));
     loop {
         match reader.next()? {
             Found::Records(records) => records.into_iter().for_each(|record| match record {
                 Record::Counter { key, expires_at, state } => {
+                    read += 1;
                     counters.restore(key, expires_at, state, now);
                 }
                 Record::Gone { key } => counters.forget(key),
-                Record::End { .. } => {}
+                Record::End { records } => said = Some(records),
             }),
             Found::Damage { from, to } => {
                 damage.push(format!("{name} is damaged from byte {from} to {to}; skipped"));
@@ -162,7 +201,15 @@ fn read_file(
             Found::TornTail { from } => {
                 damage.push(format!("{name} ends in a torn write at byte {from}; cut"));
             }
-            Found::End => return Ok(()),
+            Found::End => break,
         }
     }
+    match said {
+        Some(said) if names::snapshot_generation(name).is_some() && said != read => {
+            damage.push(format!("{name} was written with {said} records, and {read} can be read"));
+        }
+        None => damage.push(format!("{name} has no end; {read} records of it can be read")),
+        Some(_) => {}
+    }
+    Ok(())
 }

@@ -35,6 +35,8 @@ pub struct Reader {
     offset: u64,
     chunk: Vec<u8>,
     chunk_at: u64,
+    /// Whether the head is damaged, and this was not told yet.
+    bad_head: bool,
 }
 
 /// Why a file cannot be read at all.
@@ -50,22 +52,29 @@ pub enum Error {
 }
 
 impl Reader {
-    /// Opens a file; nothing if its head is damaged, as when it was cut short in its making.
-    pub fn open(disk: &dyn Disk, name: &str) -> Result<Option<Reader>, Error> {
+    /// Opens a file. A damaged head is told as the first thing found, and blocks behind it are
+    /// read: only a sound head of a newer format is refused.
+    pub fn open(disk: &dyn Disk, name: &str) -> Result<Reader, Error> {
         let file = disk.open(name)?;
         let length = file.length()?;
         let offset = HEADER_BYTES as u64;
-        let mut reader = Reader { file, length, offset, chunk: Vec::new(), chunk_at: 0 };
+        let mut reader =
+            Reader { file, length, offset, chunk: Vec::new(), chunk_at: 0, bad_head: false };
         let header = reader.bytes(0, HEADER_BYTES)?.and_then(|bytes| bytes.first_chunk().copied());
         match header.map_or(Err(BadHeader::Damaged), |header| read_header(&header)) {
-            Ok(_) => Ok(Some(reader)),
-            Err(BadHeader::Damaged) => Ok(None),
-            Err(BadHeader::Newer(version)) => Err(Error::Newer(version)),
+            Ok(_) => {}
+            Err(BadHeader::Damaged) if length < offset => reader.offset = 0,
+            Err(BadHeader::Damaged) => reader.bad_head = true,
+            Err(BadHeader::Newer(version)) => return Err(Error::Newer(version)),
         }
+        Ok(reader)
     }
 
     pub fn next(&mut self) -> io::Result<Found> {
         let from = self.offset;
+        if std::mem::take(&mut self.bad_head) {
+            return Ok(Found::Damage { from: 0, to: from });
+        }
         if from == self.length {
             return Ok(Found::End);
         }
