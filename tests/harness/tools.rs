@@ -14,7 +14,7 @@ pub fn find(tool: &str, test: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    skip(tool, test);
+    skip(tool, test, "scripts/tools fetches it");
     None
 }
 
@@ -23,13 +23,13 @@ pub fn installed(tool: &str, test: &str) -> Option<PathBuf> {
     if Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_ok() {
         return Some(tool.into());
     }
-    skip(tool, test);
+    skip(tool, test, "install it with your system's packages");
     None
 }
 
-fn skip(tool: &str, test: &str) {
+fn skip(tool: &str, test: &str, remedy: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-    let missing = format!("{test}: {tool} is missing; scripts/tools fetches it");
+    let missing = format!("{test}: {tool} is missing; {remedy}");
     assert!(std::env::var_os("TOLLGATE_TEST_REQUIRE_TOOLS").is_none(), "{missing}");
     eprintln!("SKIPPED {missing}");
     let skipped = OpenOptions::new().create(true).append(true).open(root.join("skipped-tests"));
