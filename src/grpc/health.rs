@@ -51,3 +51,32 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus as Shown;
+    use tonic_health::pb::health_server::Health as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn checks_are_answered_to_the_end() {
+        // Ending the watches took the names away, and a probe during a drain got NOT_FOUND.
+        let mut health = Health::starting().await;
+        let service = HealthService::from_health_reporter(health.0.clone());
+        let check = async |name: &str| {
+            let request = tonic::Request::new(HealthCheckRequest { service: name.into() });
+            service.check(request).await.map(|answer| answer.into_inner().status())
+        };
+        for name in NAMES {
+            assert_eq!(check(name).await.ok(), Some(Shown::NotServing));
+        }
+        health.serving().await;
+        assert_eq!(check("ratelimit").await.ok(), Some(Shown::Serving));
+        health.ending().await;
+        for name in NAMES {
+            assert_eq!(check(name).await.ok(), Some(Shown::NotServing));
+        }
+    }
+}
