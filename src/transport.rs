@@ -10,7 +10,7 @@ mod preface;
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
@@ -33,25 +33,47 @@ pub struct Drained {
 pub async fn serve(
     listener: TcpListener,
     routes: Routes,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     drain_deadline: Duration,
 ) -> Drained {
+    let bounds = Bounds { connections_max: CONNECTIONS_MAX, drain_deadline };
+    let connection = |stream| connection::serve(stream, routes.clone(), stop.clone());
+    accept_until_stopped(listener, stop.clone(), bounds, connection).await
+}
+
+/// How much is accepted, and how long the end may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    connections_max: usize,
+    drain_deadline: Duration,
+}
+
+/// Runs `serve` for each connection until told to stop, and then until all have ended.
+async fn accept_until_stopped<F>(
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+    bounds: Bounds,
+    serve: impl Fn(TcpStream) -> F,
+) -> Drained
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut connections = JoinSet::new();
     let mut backoff = Backoff::default();
     loop {
         tokio::select! {
             biased;
-            _ = stopped(&mut stop) => break,
+            () = stopped(&mut stop) => break,
             _ = connections.join_next(), if !connections.is_empty() => {}
             stream = accept::accept(&listener, &mut backoff),
-                if connections.len() < CONNECTIONS_MAX =>
+                if connections.len() < bounds.connections_max =>
             {
-                connections.spawn(connection::serve(stream, routes.clone(), stop.clone()));
+                connections.spawn(serve(stream));
             }
         }
     }
     drop(listener);
-    drain(connections, drain_deadline).await
+    drain(connections, bounds.drain_deadline).await
 }
 
 /// Ends when the other side says stop, or is gone.

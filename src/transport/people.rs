@@ -1,7 +1,6 @@
 //! The people's port: HTTP/1.1 and HTTP/2 for a few peers at a time, told apart by their first
 //! words.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,12 +10,10 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::audit::Who;
 
-use super::accept::{self, Backoff};
-use super::{Drained, drain, preface, stopped};
+use super::{Bounds, Drained, accept_until_stopped, preface, stopped};
 
 /// People and their programs are few; beyond this, new ones wait in the listener's queue.
 const CONNECTIONS_MAX: usize = 256;
@@ -40,37 +37,18 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     drain_deadline: Duration,
 ) -> Drained {
-    let mut connections = JoinSet::new();
-    let mut backoff = Backoff::default();
-    loop {
-        tokio::select! {
-            biased;
-            () = stopped(&mut stop) => break,
-            _ = connections.join_next(), if !connections.is_empty() => {}
-            stream = accept::accept(&listener, &mut backoff),
-                if connections.len() < CONNECTIONS_MAX =>
-            {
-                // A peer without an address has left already.
-                if let Ok(peer) = stream.peer_addr() {
-                    connections.spawn(connection(stream, peer, router.clone(), stop.clone()));
-                }
-            }
-        }
-    }
-    drop(listener);
-    drain(connections, drain_deadline).await
+    let bounds = Bounds { connections_max: CONNECTIONS_MAX, drain_deadline };
+    let serve = |stream| connection(stream, router.clone(), stop.clone());
+    accept_until_stopped(listener, stop.clone(), bounds, serve).await
 }
 
 /// Serves until the peer leaves, or until told to stop and all its requests are answered.
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+    // A peer without an address has left already.
+    let Ok(peer) = stream.peer_addr() else { return };
     let greeted = tokio::select! {
         greeted = preface::either(stream) => greeted,
         () = stopped(&mut stop) => return,
