@@ -56,6 +56,8 @@ impl People {
             if drained.cut > 0 {
                 tracing::warn!(connections = drained.cut, "requests of people were cut short");
             }
+            // A line for the audit log may still wait for a disk that hangs.
+            runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("people".into()).spawn(serve)?;
         Ok(Running { stopping, thread })
