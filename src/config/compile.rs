@@ -3,6 +3,7 @@
 //! Finds what the words mean and whether they fit together. Never stops at an error: what cannot
 //! be compiled is left out, and the caller uses the result only if nothing was found.
 
+mod condition;
 mod limit;
 mod rule;
 

@@ -1,0 +1,26 @@
+//! The mirror of a limit.
+
+use serde::Deserialize;
+
+use crate::config::decode::{At, NotYet};
+
+use super::Word;
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
+pub struct Limit {
+    pub name: Option<At<String>>,
+    /// A number, or `unlimited`.
+    pub requests: At<String>,
+    pub per: At<String>,
+    pub algorithm: Option<At<String>>,
+    pub burst: Option<At<u64>>,
+    pub on_exceed: Option<At<Word>>,
+    pub charge: Option<At<String>>,
+    pub durability: Option<At<String>>,
+    pub alert_at: Option<NotYet>,
+    pub alert_to: Option<NotYet>,
+    pub anchor_day: Option<NotYet>,
+    pub archive: Option<NotYet>,
+    pub consistency: Option<NotYet>,
+}
