@@ -8,8 +8,7 @@ pub mod sliding_log;
 pub mod token_bucket;
 pub mod window;
 
-use crate::calendar::Calendar;
-use crate::limit::{Algorithm, Budget, Limit};
+use crate::limit::{Algorithm, Budget, Limit, Terms};
 use crate::time::Timestamp;
 
 use self::sliding_log::Log;
@@ -55,44 +54,38 @@ pub fn fresh(limit: &Limit) -> State {
     }
 }
 
-/// Whether `limit` has room for `cost` at `now`.
-pub fn fit(limit: &Limit, state: &State, now: Timestamp, cost: u64) -> Fit {
-    let Budget::Requests(requests) = limit.budget else { return Fit::Now };
-    match (&limit.algorithm, state) {
-        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
-            count.at(window::fixed_end(*window_us, now)).fit(requests, now, cost)
-        }
-        (Algorithm::Calendar(calendar), State::Window(count)) => {
-            count.at(calendar_end(calendar, now)).fit(requests, now, cost)
+/// Whether a limit has room for `cost` at `now`.
+pub fn fit(terms: &Terms<'_>, state: &State, now: Timestamp, cost: u64) -> Fit {
+    let Budget::Requests(requests) = terms.budget else { return Fit::Now };
+    match (&terms.limit.algorithm, state) {
+        (Algorithm::FixedWindow { .. } | Algorithm::Calendar(_), State::Window(count)) => {
+            count.at(now, || window_end(terms, now)).fit(requests, now, cost)
         }
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
             log.fit(*window_us, requests, now, cost)
         }
-        (Algorithm::TokenBucket { window_us, burst, .. }, State::Bucket(bucket)) => {
-            bucket.fit(rate(limit, *window_us), *burst, now, cost)
+        (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
+            bucket.fit(rate(terms, *window_us), terms.burst, now, cost)
         }
-        _ => fit(limit, &fresh(limit), now, cost),
+        _ => fit(terms, &fresh(terms.limit), now, cost),
     }
 }
 
-/// How `limit` would stand at `now` if `pending` more were charged.
-pub fn read(limit: &Limit, state: &State, now: Timestamp, pending: u64) -> Reading {
-    let (used, reset_us) = match (&limit.algorithm, state) {
-        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
-            count.at(window::fixed_end(*window_us, now)).read(now, pending)
-        }
-        (Algorithm::Calendar(calendar), State::Window(count)) => {
-            count.at(calendar_end(calendar, now)).read(now, pending)
+/// How a limit would stand at `now` if `pending` more were charged.
+pub fn read(terms: &Terms<'_>, state: &State, now: Timestamp, pending: u64) -> Reading {
+    let (used, reset_us) = match (&terms.limit.algorithm, state) {
+        (Algorithm::FixedWindow { .. } | Algorithm::Calendar(_), State::Window(count)) => {
+            count.at(now, || window_end(terms, now)).read(now, pending)
         }
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
             log.read(*window_us, now, pending)
         }
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
-            bucket.read(rate(limit, *window_us), now, pending)
+            bucket.read(rate(terms, *window_us), now, pending)
         }
-        _ => return read(limit, &fresh(limit), now, pending),
+        _ => return read(terms, &fresh(terms.limit), now, pending),
     };
-    let remaining = match limit.capacity() {
+    let remaining = match terms.capacity() {
         Budget::Requests(capacity) => capacity.saturating_sub(used),
         Budget::Unlimited => u64::MAX,
     };
@@ -100,48 +93,53 @@ pub fn read(limit: &Limit, state: &State, now: Timestamp, pending: u64) -> Readi
 }
 
 /// Charges `cost` at `now`, room or no room.
-pub fn charge(limit: &Limit, state: &mut State, now: Timestamp, cost: u64) {
-    match (&limit.algorithm, state) {
-        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
-            *count = count.at(window::fixed_end(*window_us, now)).plus(cost);
-        }
-        (Algorithm::Calendar(calendar), State::Window(count)) => {
-            *count = count.at(calendar_end(calendar, now)).plus(cost);
+pub fn charge(terms: &Terms<'_>, state: &mut State, now: Timestamp, cost: u64) {
+    match (&terms.limit.algorithm, state) {
+        (Algorithm::FixedWindow { .. } | Algorithm::Calendar(_), State::Window(count)) => {
+            *count = count.at(now, || window_end(terms, now)).plus(cost);
         }
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
             log.charge(*window_us, now, cost);
         }
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
-            *bucket = bucket.charged(rate(limit, *window_us), now, cost);
+            *bucket = bucket.charged(rate(terms, *window_us), now, cost);
         }
         (_, state) => {
-            *state = fresh(limit);
-            charge(limit, state, now, cost);
+            *state = fresh(terms.limit);
+            charge(terms, state, now, cost);
         }
     }
 }
 
 /// From when on the counter holds nothing worth keeping: it then answers as a fresh one would,
 /// also to a key that has changed to the plan under which a bucket empties most slowly.
-pub fn expires_at(limit: &Limit, state: &State, now: Timestamp) -> Timestamp {
-    let reset_us = match (&limit.algorithm, state) {
+pub fn expires_at(terms: &Terms<'_>, state: &State, now: Timestamp) -> Timestamp {
+    let reset_us = match (&terms.limit.algorithm, state) {
         (&Algorithm::TokenBucket { window_us, requests_min, .. }, State::Bucket(bucket)) => {
-            let slowest = token_bucket::Rate { requests: requests_min, window_us };
-            bucket.read(slowest, now, 0).1
+            let slowest = match terms.budget {
+                Budget::Requests(requests) => requests.min(requests_min),
+                Budget::Unlimited => requests_min,
+            };
+            bucket.read(token_bucket::Rate { requests: slowest, window_us }, now, 0).1
         }
-        _ => read(limit, state, now, 0).reset_us,
+        _ => read(terms, state, now, 0).reset_us,
     };
     now.plus(reset_us)
 }
 
-fn calendar_end(calendar: &Calendar, now: Timestamp) -> Timestamp {
-    calendar.window(now).end
+/// The end of the fixed or calendar window that `now` lies in.
+fn window_end(terms: &Terms<'_>, now: Timestamp) -> Timestamp {
+    match &terms.limit.algorithm {
+        Algorithm::Calendar(calendar) => terms.calendar.unwrap_or(calendar).window(now).end,
+        Algorithm::FixedWindow { window_us } => window::fixed_end(*window_us, now),
+        Algorithm::SlidingLog { .. } | Algorithm::TokenBucket { .. } => now,
+    }
 }
 
 /// An unlimited bucket drains faster than any clock ticks: it shows what a call uses and then
 /// forgets it, as befits a rate that nothing can exceed.
-fn rate(limit: &Limit, window_us: u64) -> token_bucket::Rate {
-    let requests = match limit.budget {
+fn rate(terms: &Terms<'_>, window_us: u64) -> token_bucket::Rate {
+    let requests = match terms.budget {
         Budget::Requests(requests) => requests,
         Budget::Unlimited => u64::MAX,
     };
@@ -172,8 +170,9 @@ mod tests {
             durability: Durability::Ordinary,
         };
         let (mut state, now) = (fresh(&limit), Timestamp::from_secs(1));
-        charge(&limit, &mut state, now, 10);
-        assert_eq!(read(&limit, &state, now, 0).reset_us, 1);
-        assert_eq!(expires_at(&limit, &state, now), now.plus(10));
+        let terms = limit.terms();
+        charge(&terms, &mut state, now, 10);
+        assert_eq!(read(&terms, &state, now, 0).reset_us, 1);
+        assert_eq!(expires_at(&terms, &state, now), now.plus(10));
     }
 }

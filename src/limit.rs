@@ -153,10 +153,44 @@ impl Limit {
         self.per.window_s() * SECOND_US
     }
 
+    /// The limit as the rules have it.
+    pub fn terms(&self) -> Terms<'_> {
+        let burst = match self.algorithm {
+            Algorithm::TokenBucket { burst, .. } => burst,
+            _ => 0,
+        };
+        Terms { limit: self, budget: self.budget, burst, on_exceed: self.on_exceed, calendar: None }
+    }
+}
+
+/// A limit as it binds one key now: the directory, a date or a share under test may give the key
+/// other terms than the rules have for everybody.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    pub limit: &'a Limit,
+    pub budget: Budget,
+    /// What a token bucket holds; of no meaning for others.
+    pub burst: u64,
+    pub on_exceed: OnExceed,
+    /// A calendar of the key's own in place of the limit's, of the same period.
+    pub calendar: Option<&'a Calendar>,
+}
+
+impl<'a> Terms<'a> {
+    /// The same terms over another budget. A bucket keeps its burst, unless that would be less than
+    /// the budget and so keep it from ever being used.
+    pub fn with_budget(self, budget: Budget) -> Terms<'a> {
+        let burst = match budget {
+            Budget::Requests(requests) => self.burst.max(requests),
+            Budget::Unlimited => u64::MAX,
+        };
+        Terms { budget, burst, ..self }
+    }
+
     /// The most that can be in use at once: a bucket's burst, else the budget.
     pub fn capacity(&self) -> Budget {
-        match (self.budget, &self.algorithm) {
-            (Budget::Requests(_), Algorithm::TokenBucket { burst, .. }) => Budget::Requests(*burst),
+        match (self.budget, &self.limit.algorithm) {
+            (Budget::Requests(_), Algorithm::TokenBucket { .. }) => Budget::Requests(self.burst),
             (budget, _) => budget,
         }
     }

@@ -209,7 +209,7 @@ fn make(
 ) -> Result<Made, Refusal> {
     let mut made = Made { at: now, counters: Vec::new(), ticket: None };
     for target in targets {
-        let mended = memory.mend(target.key, target.limit, change, now)?;
+        let mended = memory.mend(target.key, &target.limit.terms(), change, now)?;
         made.ticket = made.ticket.max(mended.ticket);
         made.counters.push(Changed {
             limit: target.limit.label.to_string(),

@@ -11,7 +11,7 @@ pub use memory::{Change, Impossible, Memory, Mended, SHARDS};
 use smallvec::SmallVec;
 
 use crate::key::CounterKey;
-use crate::limit::Limit;
+use crate::limit::Terms;
 
 use self::journal::Ticket;
 
@@ -22,7 +22,7 @@ pub const HITS_INLINE: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct Hit<'a> {
     pub key: CounterKey,
-    pub limit: &'a Limit,
+    pub terms: Terms<'a>,
     /// The room asked for: the summed cost of all hits of this decision on this counter.
     pub demand: u64,
     /// What this hit takes. Less than its part of the demand only in a peek, which takes nothing.

@@ -1,32 +1,29 @@
 //! What people do to one counter, as pure steps: say what is used, take some of it back.
 
-use crate::limit::{Algorithm, Budget, Charge, Limit, OnExceed};
+use crate::limit::{Algorithm, Budget, Charge, Limit, OnExceed, Terms};
 use crate::time::Timestamp;
 
 use super::token_bucket::{Bucket, Rate};
-use super::{State, calendar_end, charge, fresh, rate, window};
+use super::{State, charge, fresh, rate, window, window_end};
 
 /// The state of a counter of which `used` hits came just now, and none before.
-pub fn holding(limit: &Limit, now: Timestamp, used: u64) -> State {
-    let mut state = fresh(limit);
-    charge(limit, &mut state, now, used);
+pub fn holding(terms: &Terms<'_>, now: Timestamp, used: u64) -> State {
+    let mut state = fresh(terms.limit);
+    charge(terms, &mut state, now, used);
     state
 }
 
 /// Lowers what is used by so many hits, never below nothing. A log loses its newest hits.
-pub fn give_back(limit: &Limit, state: &mut State, now: Timestamp, hits: u64) {
-    match (&limit.algorithm, state) {
-        (Algorithm::FixedWindow { window_us }, State::Window(count)) => {
-            *count = count.at(window::fixed_end(*window_us, now)).minus(hits);
-        }
-        (Algorithm::Calendar(calendar), State::Window(count)) => {
-            *count = count.at(calendar_end(calendar, now)).minus(hits);
+pub fn give_back(terms: &Terms<'_>, state: &mut State, now: Timestamp, hits: u64) {
+    match (&terms.limit.algorithm, state) {
+        (Algorithm::FixedWindow { .. } | Algorithm::Calendar(_), State::Window(count)) => {
+            *count = count.at(now, || window_end(terms, now)).minus(hits);
         }
         (Algorithm::SlidingLog { .. }, State::Log(log)) => log.give_back(hits),
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
-            *bucket = bucket.given_back(rate(limit, *window_us), now, hits);
+            *bucket = bucket.given_back(rate(terms, *window_us), now, hits);
         }
-        (_, state) => *state = fresh(limit),
+        (_, state) => *state = fresh(terms.limit),
     }
 }
 
@@ -39,7 +36,7 @@ pub fn give_back(limit: &Limit, state: &mut State, now: Timestamp, hits: u64) {
 pub fn latest_expiry(limit: &Limit, now: Timestamp) -> Option<Timestamp> {
     match &limit.algorithm {
         Algorithm::FixedWindow { window_us } => Some(window::fixed_end(*window_us, now)),
-        Algorithm::Calendar(calendar) => Some(calendar_end(calendar, now)),
+        Algorithm::Calendar(calendar) => Some(calendar.window(now).end),
         Algorithm::SlidingLog { window_us } => Some(now.plus(*window_us)),
         &Algorithm::TokenBucket { window_us, burst, requests_min } => {
             let bounded = limit.on_exceed == OnExceed::Deny

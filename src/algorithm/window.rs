@@ -23,9 +23,10 @@ pub fn fixed_end(window_us: u64, now: Timestamp) -> Timestamp {
 }
 
 impl Count {
-    /// This count as it stands in the window that ends at `end`.
-    pub fn at(self, end: Timestamp) -> Count {
-        if end <= self.end { self } else { Count { end, used: 0 } }
+    /// This count as it stands at `now`, in a window that ends at `end` if its own has ended. A
+    /// window that began under other terms runs to its end before the new ones count.
+    pub fn at(self, now: Timestamp, end: impl FnOnce() -> Timestamp) -> Count {
+        if now < self.end { self } else { Count { end: end(), used: 0 } }
     }
 
     pub fn plus(self, cost: u64) -> Count {
@@ -68,7 +69,7 @@ mod tests {
     fn a_new_window_starts_empty_and_a_later_one_stays_charged() {
         let count = Count { end: Timestamp::from_micros(120), used: 7 };
         let next = Timestamp::from_micros(180);
-        assert_eq!(count.at(next), Count { end: next, used: 0 });
-        assert_eq!(count.at(Timestamp::from_micros(60)), count);
+        assert_eq!(count.at(count.end, || next), Count { end: next, used: 0 });
+        assert_eq!(count.at(Timestamp::from_micros(10), || next), count);
     }
 }

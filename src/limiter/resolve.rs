@@ -5,7 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use crate::key::Identity;
-use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed};
+use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed, Terms};
 use crate::query::{Descriptor, Hits, Override, Query};
 use crate::rules::{Domain, Held, Rule, RuleSet};
 use crate::store::{HITS_INLINE, Hit};
@@ -86,7 +86,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
     pub fn brought_along(&mut self, domain: &Domain, asked: &Descriptor<'_>, limit: &'c Limit) {
         let first = self.hits.len();
         let identity = domain.override_identity(&asked.entries);
-        self.push(identity, limit, "", Amount::of(asked.hits, 1));
+        self.push(identity, limit.terms(), "", Amount::of(asked.hits, 1));
         self.finish(first, false);
     }
 
@@ -106,21 +106,21 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         let identity = rule.identity(&asked.entries);
         let amount = Amount::of(asked.hits, rule.cost(&asked.entries));
         for limit in limits {
-            self.push(identity, limit, &limit.label, amount);
+            self.push(identity, limit.terms(), &limit.label, amount);
         }
         true
     }
 
-    fn push(&mut self, identity: Identity, limit: &'c Limit, label: &'r str, amount: Amount) {
+    fn push(&mut self, identity: Identity, terms: Terms<'c>, label: &'r str, amount: Amount) {
         self.labels.push(label);
         self.hits.push(Hit {
-            key: identity.counter(limit.tag),
-            limit,
+            key: identity.counter(terms.limit.tag),
+            terms,
             demand: amount.demand,
             charge: amount.charge,
             pending: amount.demand - amount.charge,
             // What costs nothing is shown how things stand and is never refused.
-            votes: limit.on_exceed == OnExceed::Deny && amount.demand > 0,
+            votes: terms.on_exceed == OnExceed::Deny && amount.demand > 0,
         });
     }
 

@@ -82,7 +82,7 @@ pub fn status<'a, 'c>(
     if refused {
         return Status { refused, standing: Standing::Bare };
     }
-    let spoken = candidates.filter(|c| c.hit.limit.on_exceed != OnExceed::Shadow);
+    let spoken = candidates.filter(|c| c.hit.terms.on_exceed != OnExceed::Shadow);
     // Of equally tight limits the first is shown.
     let Some(tightest) = spoken.min_by_key(Candidate::tightness) else {
         return Status { refused: false, standing: Standing::Bare };
@@ -96,7 +96,7 @@ impl<'a> Candidate<'a, '_> {
     }
 
     fn tightness(&self) -> Tightness {
-        match (self.outcome.room, self.hit.limit.capacity()) {
+        match (self.outcome.room, self.hit.terms.capacity()) {
             (_, Budget::Unlimited) => Tightness::Unlimited,
             (Room::After(wait_us), _) if self.refuses() => {
                 Tightness::Refusing { wait_us: std::cmp::Reverse(wait_us) }
@@ -111,15 +111,15 @@ impl<'a> Candidate<'a, '_> {
     }
 
     fn standing(&self) -> Standing<'a> {
-        let limit = self.hit.limit;
-        let Budget::Requests(requests) = limit.budget else { return Standing::Unlimited };
+        let terms = &self.hit.terms;
+        let Budget::Requests(requests) = terms.budget else { return Standing::Unlimited };
         let reset_us = match self.outcome.room {
             Room::Never if self.refuses() => None,
             Room::After(wait_us) if self.refuses() => Some(wait_us),
             _ => Some(self.outcome.reset_us),
         };
         Standing::Limited {
-            shown: Shown { name: self.label, requests, per: limit.per },
+            shown: Shown { name: self.label, requests, per: terms.limit.per },
             remaining: self.outcome.remaining.min(requests),
             reset_us,
         }

@@ -52,7 +52,7 @@ pub fn usage(
 
 fn of(target: &Target<'_>, memory: &Memory, now: Timestamp) -> Use {
     let limit = target.limit;
-    let reading = memory.reading(target.key, limit, now);
+    let reading = memory.reading(target.key, &limit.terms(), now);
     let requests = match limit.budget {
         Budget::Requests(requests) => Some(requests),
         Budget::Unlimited => None,

@@ -102,8 +102,9 @@ impl Memory {
             hits.iter().map(|hit| shards.fit(hit, now)).collect();
         let has_room = |(hit, fit): (&Hit<'_>, &Fit)| !hit.votes || *fit == Fit::Now;
         let admitted = !refused && hits.iter().zip(&fits).all(has_room);
-        let takes =
-            |hit: &&Hit<'_>| hit.charge > 0 && (admitted || hit.limit.charge == Charge::Always);
+        let takes = |hit: &&Hit<'_>| {
+            hit.charge > 0 && (admitted || hit.terms.limit.charge == Charge::Always)
+        };
         let mut charged = false;
         for hit in hits.iter().filter(takes) {
             shards.charge(hit, now);
@@ -196,8 +197,8 @@ struct Locked<'a> {
 impl Locked<'_> {
     fn fit(&self, hit: &Hit<'_>, now: Timestamp) -> Fit {
         match self.get(hit.key, now) {
-            Some(state) => algorithm::fit(hit.limit, state, now, hit.demand),
-            None => algorithm::fit(hit.limit, &algorithm::fresh(hit.limit), now, hit.demand),
+            Some(state) => algorithm::fit(&hit.terms, state, now, hit.demand),
+            None => algorithm::fit(&hit.terms, &algorithm::fresh(hit.terms.limit), now, hit.demand),
         }
     }
 
@@ -209,21 +210,21 @@ impl Locked<'_> {
             Some((_, cell)) => {
                 let cell = cell.get_mut();
                 if cell.expires_at <= now {
-                    cell.state = algorithm::fresh(hit.limit);
+                    cell.state = algorithm::fresh(hit.terms.limit);
                 }
                 cell
             }
             None => {
-                let (state, kept) = (algorithm::fresh(hit.limit), Kept::Not);
+                let (state, kept) = (algorithm::fresh(hit.terms.limit), Kept::Not);
                 let cell = Cell { state, expires_at: now, kept };
                 let entry = (hit.key, SharedValue::new(cell));
                 table.insert_entry(hash, entry, hash_of).1.get_mut()
             }
         };
-        algorithm::charge(hit.limit, &mut cell.state, now, hit.charge);
-        cell.expires_at = algorithm::expires_at(hit.limit, &cell.state, now);
+        algorithm::charge(&hit.terms, &mut cell.state, now, hit.charge);
+        cell.expires_at = algorithm::expires_at(&hit.terms, &cell.state, now);
         if let Some(keeper) = keeper {
-            let ticket = keeper.keep(hit.limit, *shard, hit.key, &mut cell.kept);
+            let ticket = keeper.keep(hit.terms.limit, *shard, hit.key, &mut cell.kept);
             self.ticket = self.ticket.max(ticket);
         }
     }
@@ -232,8 +233,8 @@ impl Locked<'_> {
         // A peek shows what one hit would leave, but a refused one would have left all as it was.
         let pending = if admitted { hit.pending } else { 0 };
         let reading = match self.get(hit.key, now) {
-            Some(state) => algorithm::read(hit.limit, state, now, pending),
-            None => algorithm::read(hit.limit, &algorithm::fresh(hit.limit), now, pending),
+            Some(state) => algorithm::read(&hit.terms, state, now, pending),
+            None => algorithm::read(&hit.terms, &algorithm::fresh(hit.terms.limit), now, pending),
         };
         let room = match fit {
             Fit::Now => Room::Enough,

@@ -7,7 +7,7 @@ use dashmap::SharedValue;
 
 use crate::algorithm::{self, Reading, State, mend};
 use crate::key::CounterKey;
-use crate::limit::Limit;
+use crate::limit::Terms;
 use crate::store::journal::Ticket;
 use crate::time::Timestamp;
 
@@ -50,38 +50,38 @@ pub enum Impossible {
 
 impl Memory {
     /// How one counter stands; one that was never charged holds nothing.
-    pub fn reading(&self, key: CounterKey, limit: &Limit, now: Timestamp) -> Reading {
+    pub fn reading(&self, key: CounterKey, terms: &Terms<'_>, now: Timestamp) -> Reading {
         let table = self.counters.shards()[self.shard_of(key)].read();
-        reading(&table, key, limit, now)
+        reading(&table, key, terms, now)
     }
 
     /// Changes one counter.
     pub fn mend(
         &self,
         key: CounterKey,
-        limit: &Limit,
+        terms: &Terms<'_>,
         change: Change,
         now: Timestamp,
     ) -> Result<Mended, Impossible> {
         let mut table = self.counters.shards()[self.shard_of(key)].write();
-        let before = reading(&table, key, limit, now);
+        let before = reading(&table, key, terms, now);
         possible(change, before.used)?;
         let (_, removed) = table.remove_entry(key.table_hash(), |(other, _)| *other == key).unzip();
         let found = removed.map(SharedValue::into_inner);
         let mut kept = found.as_ref().map_or(Kept::Not, |cell| cell.kept);
         let was_there = found.is_some();
         let live = found.filter(|cell| now < cell.expires_at).map(|cell| cell.state);
-        let state = changed(limit, live, change, now);
+        let state = changed(terms, live, change, now);
         // Of a counter that was never there the journal has nothing to forget.
         let worth_telling = state.is_some() || was_there;
         let keeper = self.keeper.as_ref().filter(|_| worth_telling);
-        let ticket = keeper.and_then(|keeper| keeper.mended(limit, key, &mut kept));
+        let ticket = keeper.and_then(|keeper| keeper.mended(terms.limit, key, &mut kept));
         if let Some(state) = state {
-            let expires_at = algorithm::expires_at(limit, &state, now);
+            let expires_at = algorithm::expires_at(terms, &state, now);
             let cell = Cell { state, expires_at, kept };
             table.insert_entry(key.table_hash(), (key, SharedValue::new(cell)), hash_of);
         }
-        let after = reading(&table, key, limit, now);
+        let after = reading(&table, key, terms, now);
         Ok(Mended { before, after, ticket })
     }
 }
@@ -97,22 +97,27 @@ fn possible(change: Change, used: u64) -> Result<(), Impossible> {
     }
 }
 
-fn changed(limit: &Limit, live: Option<State>, change: Change, now: Timestamp) -> Option<State> {
-    let mut state = live.unwrap_or_else(|| algorithm::fresh(limit));
+fn changed(
+    terms: &Terms<'_>,
+    live: Option<State>,
+    change: Change,
+    now: Timestamp,
+) -> Option<State> {
+    let mut state = live.unwrap_or_else(|| algorithm::fresh(terms.limit));
     match change {
-        Change::Set(used) => state = mend::holding(limit, now, used),
-        Change::Add(hits) => algorithm::charge(limit, &mut state, now, hits),
-        Change::TakeBack(hits) => mend::give_back(limit, &mut state, now, hits),
+        Change::Set(used) => state = mend::holding(terms, now, used),
+        Change::Add(hits) => algorithm::charge(terms, &mut state, now, hits),
+        Change::TakeBack(hits) => mend::give_back(terms, &mut state, now, hits),
         Change::Remove => return None,
     }
     Some(state)
 }
 
-fn reading(table: &Table, key: CounterKey, limit: &Limit, now: Timestamp) -> Reading {
+fn reading(table: &Table, key: CounterKey, terms: &Terms<'_>, now: Timestamp) -> Reading {
     let found = table.get(key.table_hash(), |(other, _)| *other == key);
     let live = found.map(|(_, cell)| cell.get()).filter(|cell| now < cell.expires_at);
     match live {
-        Some(cell) => algorithm::read(limit, &cell.state, now, 0),
-        None => algorithm::read(limit, &algorithm::fresh(limit), now, 0),
+        Some(cell) => algorithm::read(terms, &cell.state, now, 0),
+        None => algorithm::read(terms, &algorithm::fresh(terms.limit), now, 0),
     }
 }
