@@ -3,12 +3,16 @@
 //! Immutable and shared by all calls; a new set replaces the old one whole. Knows neither the
 //! file format it came from nor the wire, and decides nothing.
 
+mod address;
 mod condition;
+mod counted;
 mod index;
 mod pattern;
 mod prefix;
 
+pub use self::address::{Masks, Network, V4_BITS, V6_BITS};
 pub use self::condition::{Condition, Test};
+pub use self::counted::{Counted, CountedValue};
 pub use self::pattern::{Pattern, Wildcard};
 
 use std::collections::{BTreeSet, HashMap};
@@ -45,7 +49,7 @@ pub struct Domain {
 pub struct Rule {
     pub name: Box<str>,
     pub conditions: Box<[Condition]>,
-    pub count_by: Box<[Box<str>]>,
+    pub count_by: Box<[Counted]>,
     pub costs: Box<[Cost]>,
     pub limits: Limits,
     pub prefix: Prefix,
@@ -105,7 +109,8 @@ impl RuleSet {
         let mut names = BTreeSet::new();
         for domain in self.domains() {
             for rule in &domain.rules {
-                let by = rule.count_by.join(", ");
+                let by: Vec<_> = rule.count_by.iter().map(ToString::to_string).collect();
+                let by = by.join(", ");
                 let name = |limit: &Limit| {
                     format!("{}: {} by [{by}], {}", domain.name, limit.label, limit.algorithm)
                 };
@@ -159,15 +164,15 @@ impl Domain {
 impl Rule {
     fn applies(&self, entries: &Entries<'_>) -> bool {
         holds(&self.conditions, entries)
-            && self.count_by.iter().all(|entry| entries.get(entry).is_some())
+            && self.count_by.iter().all(|counted| entries.get(&counted.entry).is_some())
     }
 
     /// Whom this rule counts: the values it counts by, under its counter's name.
     pub fn identity(&self, entries: &Entries<'_>) -> Identity {
         let mut prefix = self.prefix.clone();
-        for entry in &self.count_by {
-            prefix.push(entry);
-            prefix.push(entries.get(entry).unwrap_or_default());
+        for counted in &self.count_by {
+            prefix.push(&counted.entry);
+            prefix.push(&counted.value(entries.get(&counted.entry).unwrap_or_default()));
         }
         prefix.identity()
     }

@@ -147,19 +147,35 @@ rules:
 }
 
 #[test]
+fn parts_of_addresses_that_cannot_be_counted_by() {
+    let check = |count_by: &str, place: &str, said: &str| {
+        let limits = "limits: [{ requests: 1, per: s }]";
+        let text =
+            format!("domain: d\nrules:\n  - name: r\n    count_by: {count_by}\n    {limits}\n");
+        check(&text, &[(place, said)]);
+    };
+    check("[{ entry: a, v6: 129 }]", "4:32", "from 0 to 128");
+    check("[{ entry: a, v4: -1 }]", "4:32", "`-1` is not a whole number");
+    check("[{ v4: 24 }]", "4:16", "`entry` is missing");
+    check("[{ entry: a, v5: 1 }]", "4:28", "known here: entry, v4, v6");
+    check("[a, { entry: a, v4: 8 }]", "4:19", "`a` is counted by already");
+    check("[[a]]", "4:16", "expected an entry or `{ entry: …, v4: …, v6: … }`, found a list");
+}
+
+#[test]
 fn one_error_does_not_hide_another() {
     check(
         "domain: d
 plans:
   free: { limits: [{ requests: many, per: day }] }
 rules:
-  - { name: one, count_by: [{ entry: a, v4: 24 }], limits: [{ requests: 1, per: eon }] }
+  - { name: one, count_by: [{ entry: a, v4: 33 }], limits: [{ requests: 1, per: eon }] }
   - { nome: two }
   - { name: three, limits: 7 }
 ",
         &[
             ("3:32", "`many` is not a number of requests"),
-            ("5:29", "not built yet"),
+            ("5:45", "an IPv4 address has no 33 bits"),
             ("5:81", "`eon` is not a span of time"),
             ("6:7", "did you mean `name`?"),
             ("6:5", "`name` is missing"),

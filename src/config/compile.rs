@@ -4,6 +4,7 @@
 //! be compiled is left out, and the caller uses the result only if nothing was found.
 
 mod condition;
+mod counted;
 mod limit;
 mod rule;
 

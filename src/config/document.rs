@@ -4,11 +4,13 @@
 //! Keys that the language has and this release does not are listed too, so that using one is an
 //! error that says so.
 
+mod counted;
 mod limit;
 mod rule;
 mod test;
 mod word;
 
+pub use self::counted::{Counted, Masked};
 pub use self::limit::Limit;
 pub use self::rule::{Cost, PlanChoice, Rule};
 pub use self::test::Test;

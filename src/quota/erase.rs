@@ -46,7 +46,7 @@ pub fn find<'r>(
         let (given, missing): (Vec<&str>, Vec<&str>) = rule
             .count_by
             .iter()
-            .map(|entry| &**entry)
+            .map(|counted| &*counted.entry)
             .partition(|entry| subject.entries.get(entry).is_some());
         if missing.is_empty() {
             found.targets.extend(resolve::targets(rule, rule.all_limits(), subject));

@@ -82,7 +82,7 @@ impl Index {
 
 /// Every condition that a descriptor must meet with an entry of its own.
 fn choices(rule: &Rule) -> Vec<Anchors<'_>> {
-    let counted = rule.count_by.iter().map(|entry| vec![Anchor::Any(entry)]);
+    let counted = rule.count_by.iter().map(|counted| vec![Anchor::Any(&counted.entry)]);
     rule.conditions.iter().filter_map(anchors).chain(counted).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::config::decode::{At, nearest};
-use crate::config::document::{self, Document, PlanChoice, Word};
+use crate::config::document::{self, Document, PlanChoice};
 use crate::config::problem::Span;
 use crate::rules::{Cost, Limits, Rule, rule_prefix};
 
@@ -66,24 +66,6 @@ impl<'d> Compiler<'d> {
             cost: cost.cost,
         };
         costs.iter().map(cost).collect()
-    }
-
-    fn count_by(&mut self, words: &[At<Word>]) -> Box<[Box<str>]> {
-        let mut entries: Vec<Box<str>> = Vec::new();
-        for At { span, value: word } in words {
-            match word {
-                Word::Plain(entry) if entries.iter().any(|known| **known == **entry) => {
-                    let what = format!("`{entry}` is counted by already");
-                    self.error(*span, what, "name each entry once");
-                }
-                Word::Plain(entry) => entries.push(entry.as_str().into()),
-                Word::Map(_) => {
-                    let what = "counting by a part of an address is not built yet";
-                    self.error(*span, what, "name an entry, such as `count_by: [key]`");
-                }
-            }
-        }
-        entries.into()
     }
 
     fn limits(&mut self, span: Span, rule: &'d document::Rule) -> Limits {

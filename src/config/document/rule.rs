@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::config::decode::{At, NotYet, Pairs};
 
-use super::{Limit, Test, Word};
+use super::{Counted, Limit, Test};
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
@@ -12,7 +12,7 @@ pub struct Rule {
     pub name: At<String>,
     #[serde(rename = "match")]
     pub conditions: Option<Pairs<At<Test>>>,
-    pub count_by: Option<Vec<At<Word>>>,
+    pub count_by: Option<Vec<At<Counted>>>,
     pub plan: Option<At<PlanChoice>>,
     pub costs: Option<Vec<Cost>>,
     pub limits: Option<At<Vec<At<Limit>>>>,
