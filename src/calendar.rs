@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp as Instant;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::time::{SECOND_US, Timestamp};
@@ -153,6 +153,16 @@ pub fn rfc3339(moment: Timestamp) -> String {
     to_instant(moment).to_string()
 }
 
+/// A moment as people write it: RFC 3339; or a date, or a date and time, as clocks in `zone` show
+/// it. Moments ahead of 1970 are taken for its beginning.
+pub fn moment(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let instant = match text.parse::<Instant>() {
+        Ok(instant) => instant,
+        Err(_) => text.parse::<DateTime>().ok()?.to_zoned(zone.clone()).ok()?.timestamp(),
+    };
+    Some(Timestamp::from_micros(u64::try_from(instant.as_microsecond()).unwrap_or(0)))
+}
+
 fn to_instant(moment: Timestamp) -> Instant {
     let us = i64::try_from(moment.as_micros()).unwrap_or(i64::MAX);
     Instant::from_microsecond(us).unwrap_or(Instant::MAX)
@@ -208,6 +218,18 @@ mod tests {
         let (leap, march) = ("2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z");
         check(Period::Day, "UTC", "2024-02-29T12:00:00Z", leap, march);
         check(Period::Month, "UTC", leap, "2024-02-01T00:00:00Z", march);
+    }
+
+    #[test]
+    fn a_moment_is_read_with_its_own_offset_or_in_a_zone() {
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone of the bundled database");
+        let read = |text| moment(text, &berlin);
+        assert_eq!(read("2026-04-01"), Some(at("2026-03-31T22:00:00Z")));
+        assert_eq!(read("2026-12-01T08:30"), Some(at("2026-12-01T07:30:00Z")));
+        assert_eq!(read("2026-04-01T00:00:00Z"), Some(at("2026-04-01T00:00:00Z")));
+        assert_eq!(read("2026-04-01T00:00:00+05:30"), Some(at("2026-03-31T18:30:00Z")));
+        assert_eq!(read("1969-01-01"), Some(Timestamp::EPOCH));
+        assert_eq!([read("soon"), read("2026-02-30"), read("")], [None; 3]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod time;
 
 // The core: how use is measured, where it is kept, what applies, what the answer is.
 pub mod algorithm;
+pub mod directory;
 pub mod limiter;
 pub mod rules;
 pub mod store;

@@ -3,6 +3,10 @@
 //! Compiled from the rules and immutable. Knows neither the file it came from nor the state that
 //! it is held against.
 
+mod number;
+
+pub use self::number::parse_whole_number;
+
 use std::fmt;
 
 use crate::calendar::Calendar;
