@@ -3,17 +3,22 @@
 //! Resolves each descriptor to the limits that hold it, has the store commit them together, and
 //! picks what to show of each. Knows no wire, no clock and no metrics.
 
+mod reading;
 mod resolve;
+mod tightness;
 mod verdict;
 
-pub use self::verdict::{Shown, Standing, Status, Verdict};
+pub use self::reading::Reading;
+pub use self::tightness::{Share, Tightness};
+pub use self::verdict::{Origin, Shown, Standing, Status, Verdict};
 
 use crate::query::Query;
 use crate::rules::RuleSet;
-use crate::store::{Ask, Memory};
+use crate::store::{Applied, Ask, Memory};
 use crate::time::Timestamp;
 
-use self::resolve::Resolved;
+use self::resolve::{Resolved, Subject};
+use self::verdict::Candidate;
 
 /// Decides one call at one moment.
 pub fn decide<'a>(
@@ -35,14 +40,45 @@ pub fn decide<'a>(
     resolved.sum_by_counter();
     let refused = resolved.subjects.iter().any(|subject| subject.refused);
     let applied = store.apply(Ask { hits: &resolved.hits, refused }, now);
-    let status = |subject: &resolve::Subject| {
-        let mut candidates = subject.hits.clone().map(|position| verdict::Candidate {
-            label: resolved.labels[position],
-            hit: &resolved.hits[position],
-            outcome: applied.outcomes[position],
-        });
-        verdict::status(subject.refused, &mut candidates)
+    let statuses = resolved.subjects.iter().map(|subject| {
+        verdict::status(subject.refused, &mut candidates(&resolved, &applied, subject))
+    });
+    let statuses = statuses.collect();
+    let speaker = domain.filter(|domain| domain.speaks());
+    let readings = match speaker {
+        Some(_) => readings(&resolved, &applied, query),
+        None => Vec::new(),
     };
-    let statuses = resolved.subjects.iter().map(status).collect();
-    Verdict { admitted: applied.admitted, statuses, ticket: applied.ticket }
+    let ticket = applied.ticket;
+    Verdict { admitted: applied.admitted, at: now, statuses, ticket, speaker, readings }
+}
+
+/// The limits of one descriptor and what became of them.
+fn candidates<'a, 'b, 'c>(
+    resolved: &'b Resolved<'a, 'c>,
+    applied: &'b Applied,
+    subject: &Subject,
+) -> impl Iterator<Item = Candidate<'a, 'b>> + use<'a, 'b, 'c> {
+    subject.hits.clone().map(|position| Candidate {
+        origin: resolved.origins[position],
+        hit: &resolved.hits[position],
+        outcome: applied.outcomes[position],
+    })
+}
+
+/// All limits of the call, for answers that tell more of them than the statuses do.
+fn readings<'a>(
+    resolved: &Resolved<'a, '_>,
+    applied: &Applied,
+    query: &Query<'_>,
+) -> Vec<Reading<'a>> {
+    let mut readings = Vec::with_capacity(resolved.hits.len());
+    let subjects = resolved.subjects.iter().zip(&query.descriptors);
+    for (position, (subject, asked)) in subjects.enumerate() {
+        readings.extend(candidates(resolved, applied, subject).map(|candidate| {
+            let plan = candidate.origin.rule.and_then(|rule| rule.plan(&asked.entries));
+            candidate.reading(position, plan)
+        }));
+    }
+    readings
 }

@@ -4,16 +4,22 @@
 //! file format it came from nor the wire, and decides nothing.
 
 mod address;
+mod answers;
 mod condition;
 mod counted;
 mod index;
 mod pattern;
 mod prefix;
+mod template;
 
 pub use self::address::{Masks, Network, V4_BITS, V6_BITS};
+pub use self::answers::{
+    Answers, Body, Form, Headers, Names, OnRefusal, ResetForm, RetryAfter, Style,
+};
 pub use self::condition::{Condition, Test};
 pub use self::counted::{Counted, CountedValue};
 pub use self::pattern::{Pattern, Wildcard};
+pub use self::template::{Field, Piece, Template};
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -39,6 +45,9 @@ pub struct Domain {
     pub name: Box<str>,
     /// Whether a call may bring a budget along.
     pub overrides: bool,
+    /// What callers are told, where the rule that is shown says nothing else.
+    pub answers: Answers,
+    speaks: bool,
     rules: Box<[Rule]>,
     index: Index,
     override_prefix: Prefix,
@@ -53,6 +62,8 @@ pub struct Rule {
     pub costs: Box<[Cost]>,
     pub limits: Limits,
     pub prefix: Prefix,
+    /// What callers are told when this rule is the one shown; it outranks the domain's.
+    pub answers: Option<Box<Answers>>,
 }
 
 /// What a hit costs when the conditions hold.
@@ -134,9 +145,26 @@ pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str) -> Prefix {
 
 impl Domain {
     pub fn new(key: &HashKey, name: &str, overrides: bool, rules: Vec<Rule>) -> Domain {
-        let index = Index::new(&rules);
-        let override_prefix = key.prefix(&["override", name]);
-        Domain { name: name.into(), overrides, rules: rules.into(), index, override_prefix }
+        Domain {
+            name: name.into(),
+            overrides,
+            answers: Answers::default(),
+            speaks: rules.iter().any(|rule| rule.answers.is_some()),
+            index: Index::new(&rules),
+            override_prefix: key.prefix(&["override", name]),
+            rules: rules.into(),
+        }
+    }
+
+    /// The same domain, whose callers are told this.
+    pub fn with_answers(self, answers: Answers) -> Domain {
+        let speaks = self.speaks || !answers.are_silent();
+        Domain { answers, speaks, ..self }
+    }
+
+    /// Whether answers say more than the statuses, for some of its calls at least.
+    pub fn speaks(&self) -> bool {
+        self.speaks
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -192,6 +220,14 @@ impl Rule {
                 serving.map_or(Held::Refused, |limits| Held::To(limits))
             }
         }
+    }
+
+    /// The plan that serves a descriptor, if this rule takes its limits from plans.
+    pub fn plan(&self, entries: &Entries<'_>) -> Option<&str> {
+        let Limits::Plans { from, plans, otherwise } = &self.limits else { return None };
+        let named = entries.get(from).and_then(|plan| plans.get_key_value(plan));
+        let serving = named.or_else(|| plans.get_key_value(otherwise.as_deref()?));
+        serving.map(|(name, _)| &**name)
     }
 
     /// The limits of every plan, or the rule's own.

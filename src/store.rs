@@ -45,6 +45,8 @@ pub struct Ask<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub room: Room,
+    /// What is in use after the decision; beyond the budget where nothing refuses that.
+    pub used: u64,
     /// What is left after the decision.
     pub remaining: u64,
     /// Microseconds until the window ends, or for logs and buckets until nothing is used.

@@ -10,6 +10,8 @@ use crate::query::{Descriptor, Hits, Override, Query};
 use crate::rules::{Domain, Held, Rule, RuleSet};
 use crate::store::{HITS_INLINE, Hit};
 
+use super::verdict::Origin;
+
 /// The hits of a whole call, and which of them belong to which descriptor.
 ///
 /// `'r` is the life of the rules, `'c` that of the call.
@@ -17,8 +19,8 @@ use crate::store::{HITS_INLINE, Hit};
 pub struct Resolved<'r, 'c> {
     pub subjects: SmallVec<[Subject; 2]>,
     pub hits: SmallVec<[Hit<'c>; HITS_INLINE]>,
-    /// The name of each hit's limit.
-    pub labels: SmallVec<[&'r str; HITS_INLINE]>,
+    /// Where each hit's limit comes from.
+    pub origins: SmallVec<[Origin<'r>; HITS_INLINE]>,
 }
 
 /// One descriptor of the call.
@@ -86,7 +88,8 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
     pub fn brought_along(&mut self, domain: &Domain, asked: &Descriptor<'_>, limit: &'c Limit) {
         let first = self.hits.len();
         let identity = domain.override_identity(&asked.entries);
-        self.push(identity, limit.terms(), "", Amount::of(asked.hits, 1));
+        let origin = Origin { label: "", rule: None };
+        self.push(identity, limit.terms(), origin, Amount::of(asked.hits, 1));
         self.finish(first, false);
     }
 
@@ -106,13 +109,14 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         let identity = rule.identity(&asked.entries);
         let amount = Amount::of(asked.hits, rule.cost(&asked.entries));
         for limit in limits {
-            self.push(identity, limit.terms(), &limit.label, amount);
+            let origin = Origin { label: &limit.label, rule: Some(rule) };
+            self.push(identity, limit.terms(), origin, amount);
         }
         true
     }
 
-    fn push(&mut self, identity: Identity, terms: Terms<'c>, label: &'r str, amount: Amount) {
-        self.labels.push(label);
+    fn push(&mut self, identity: Identity, terms: Terms<'c>, origin: Origin<'r>, amount: Amount) {
+        self.origins.push(origin);
         self.hits.push(Hit {
             key: identity.counter(terms.limit.tag),
             terms,

@@ -1,20 +1,31 @@
 //! The answer to a call, and what it shows of each descriptor.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use smallvec::SmallVec;
 
 use crate::limit::{Budget, OnExceed, Per};
+use crate::rules::{Domain, Rule};
 use crate::store::journal::Ticket;
 use crate::store::{Hit, Outcome, Room};
+use crate::time::Timestamp;
+
+use super::reading::Reading;
+use super::tightness::{Share, Tightness};
 
 /// The answer to one call: one status for each descriptor, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Verdict<'a> {
     pub admitted: bool,
+    pub at: Timestamp,
     pub statuses: SmallVec<[Status<'a>; 2]>,
     /// What must be on disk before this is told to anyone, if anything.
     pub ticket: Option<Ticket>,
+    /// The domain, if its answers are to say more than the statuses.
+    pub speaker: Option<&'a Domain>,
+    /// Every limit of the call, in the order of its descriptors; only for a speaker, so that
+    /// nobody else pays for them.
+    pub readings: Vec<Reading<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,28 +61,21 @@ pub struct Shown<'a> {
     pub per: Per,
 }
 
+/// Where a limit comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Rule and limit name; empty for a budget that the call brought along.
+    pub label: &'a str,
+    /// None for a budget that the call brought along.
+    pub rule: Option<&'a Rule>,
+}
+
 /// A limit of a descriptor that might be shown for it.
 #[derive(Clone, Copy)]
 pub struct Candidate<'a, 'c> {
-    pub label: &'a str,
+    pub origin: Origin<'a>,
     pub hit: &'c Hit<'c>,
     pub outcome: Outcome,
-}
-
-/// How tight a limit is. Ordered, the tightest first: refusing before the rest, the longest wait
-/// among the refusing, the smallest share left among the rest, unlimited last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Tightness {
-    Refusing { wait_us: std::cmp::Reverse<u64> },
-    Holding(Share),
-    Unlimited,
-}
-
-/// The part of a capacity that is left, compared without rounding.
-#[derive(Clone, Copy)]
-struct Share {
-    remaining: u64,
-    capacity: u64,
 }
 
 /// What to show for a descriptor. Shadow limits say nothing to the caller.
@@ -99,14 +103,39 @@ impl<'a> Candidate<'a, '_> {
         match (self.outcome.room, self.hit.terms.capacity()) {
             (_, Budget::Unlimited) => Tightness::Unlimited,
             (Room::After(wait_us), _) if self.refuses() => {
-                Tightness::Refusing { wait_us: std::cmp::Reverse(wait_us) }
+                Tightness::Refusing { wait_us: Reverse(wait_us) }
             }
             (Room::Never, _) if self.refuses() => {
-                Tightness::Refusing { wait_us: std::cmp::Reverse(u64::MAX) }
+                Tightness::Refusing { wait_us: Reverse(u64::MAX) }
             }
             (_, Budget::Requests(capacity)) => {
                 Tightness::Holding(Share { remaining: self.outcome.remaining, capacity })
             }
+        }
+    }
+
+    /// The limit with all there is to tell of it, for the descriptor at this position of the call.
+    pub fn reading(&self, descriptor: usize, plan: Option<&'a str>) -> Reading<'a> {
+        let terms = &self.hit.terms;
+        let most = match terms.budget {
+            Budget::Requests(requests) => requests,
+            Budget::Unlimited => u64::MAX,
+        };
+        let soft = terms.on_exceed == OnExceed::Allow;
+        Reading {
+            descriptor,
+            rule: self.origin.rule,
+            label: self.origin.label,
+            plan,
+            budget: terms.budget,
+            per: terms.limit.per,
+            on_exceed: terms.on_exceed,
+            votes: self.hit.votes,
+            remaining: self.outcome.remaining.min(most),
+            overage: if soft { self.outcome.used.saturating_sub(most) } else { 0 },
+            room: self.outcome.room,
+            reset_us: self.outcome.reset_us,
+            tightness: self.tightness(),
         }
     }
 
@@ -119,32 +148,9 @@ impl<'a> Candidate<'a, '_> {
             _ => Some(self.outcome.reset_us),
         };
         Standing::Limited {
-            shown: Shown { name: self.label, requests, per: terms.limit.per },
+            shown: Shown { name: self.origin.label, requests, per: terms.limit.per },
             remaining: self.outcome.remaining.min(requests),
             reset_us,
         }
     }
 }
-
-impl Ord for Share {
-    /// Compares `remaining / capacity` by cross-multiplication; a capacity of nothing has
-    /// nothing left.
-    fn cmp(&self, other: &Share) -> Ordering {
-        let product = |a: u64, b: u64| u128::from(a) * u128::from(b.max(1));
-        product(self.remaining, other.capacity).cmp(&product(other.remaining, self.capacity))
-    }
-}
-
-impl PartialOrd for Share {
-    fn partial_cmp(&self, other: &Share) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Share {
-    fn eq(&self, other: &Share) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Share {}

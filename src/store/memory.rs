@@ -241,7 +241,8 @@ impl Locked<'_> {
             Fit::After(wait_us) => Room::After(wait_us),
             Fit::Never => Room::Never,
         };
-        Outcome { room, remaining: reading.remaining, reset_us: reading.reset_us }
+        let algorithm::Reading { used, remaining, reset_us } = reading;
+        Outcome { room, used, remaining, reset_us }
     }
 
     /// What a counter holds, unless that has expired: an expired counter is as good as swept.
