@@ -168,6 +168,7 @@ mod tests {
             on_exceed: OnExceed::Deny,
             charge: Charge::Admitted,
             durability: Durability::Ordinary,
+            alert: None,
         };
         let (mut state, now) = (fresh(&limit), Timestamp::from_secs(1));
         let terms = limit.terms();

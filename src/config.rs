@@ -14,7 +14,7 @@ mod tree;
 pub use self::source::Source;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::key::HashKey;
 use crate::rules::{Domain, RuleSet};
@@ -106,7 +106,8 @@ fn compile_one(key: HashKey, source: &Source) -> (Option<(Domain, problem::Span)
     let decoded = decode::decode::<Document>(&root);
     problems.extend(decoded.problems);
     let Some(document) = decoded.value else { return (None, problems) };
-    let (domain, mut found) = compile::compile(key, &document, &decoded.left_out);
+    let folder = Path::new(&source.name).parent().unwrap_or(Path::new(""));
+    let (domain, mut found) = compile::compile(key, &document, &decoded.left_out, folder);
     // What is said of a whole may follow from a part that could not be read; the part is enough.
     found.retain(|finding| !problems.iter().any(|known| finding.span.contains(known.span)));
     problems.extend(found);

@@ -9,6 +9,7 @@ pub use self::number::parse_whole_number;
 
 use std::fmt;
 
+use crate::alert::AlertAt;
 use crate::calendar::Calendar;
 use crate::key::LimitTag;
 use crate::time::SECOND_US;
@@ -149,6 +150,8 @@ pub struct Limit {
     pub durability: Durability,
     /// What sets this limit's counters apart from others of the same identity.
     pub tag: LimitTag,
+    /// When people are told how much is used, if they are.
+    pub alert: Option<Box<AlertAt>>,
 }
 
 impl Limit {

@@ -22,10 +22,12 @@ pub use self::pattern::{Pattern, Wildcard};
 pub use self::template::{Field, Piece, Template};
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use crate::alert::Target;
 use crate::key::{HashKey, Identity, LimitTag, Prefix};
 use crate::limit::{Algorithm, Limit};
 use crate::query::Entries;
@@ -48,6 +50,8 @@ pub struct Domain {
     /// What callers are told, where the rule that is shown says nothing else.
     pub answers: Answers,
     speaks: bool,
+    /// Where alerts may go, by name.
+    pub alerts: HashMap<Box<str>, Arc<Target>>,
     rules: Box<[Rule]>,
     index: Index,
     override_prefix: Prefix,
@@ -149,6 +153,7 @@ impl Domain {
             name: name.into(),
             overrides,
             answers: Answers::default(),
+            alerts: HashMap::new(),
             speaks: rules.iter().any(|rule| rule.answers.is_some()),
             index: Index::new(&rules),
             override_prefix: key.prefix(&["override", name]),

@@ -43,7 +43,7 @@ fn files_that_are_not_rules() {
 #[test]
 fn keys_that_are_wrong_or_not_built() {
     check("domain: d\nrulse: []\n", &[("2:1", "did you mean `rules`?")]);
-    for key in ["alerts", "descriptors", "directory", "headers", "lists", "metadata"] {
+    for key in ["descriptors", "directory", "headers", "lists", "metadata"] {
         let text = format!("domain: d\n{key}: {{ any: thing }}\n");
         check(&text, &[("2:1", &format!("`{key}` is part of the rules language, but not built"))]);
     }
@@ -269,6 +269,114 @@ rules: [{ name: r, plan: { from: plan, otherwise: free } }]
 ",
     );
     assert!(loaded.rules.is_ok(), "{:?}", loaded.rules.err().map(|error| error.to_string()));
+}
+
+/// Fails unless one alert target is rejected with this at its column.
+fn check_target(target: &str, column: usize, said: &str) {
+    let text = format!(
+        "domain: d
+alerts:
+  ops: {{ {target} }}
+rules: [{{ name: r, limits: [{{ requests: 1, per: s, alert_at: 90, alert_to: ops }}] }}]
+"
+    );
+    check(&text, &[(&format!("3:{}", 8 + column), said)]);
+}
+
+#[test]
+fn alert_targets_that_cannot_be() {
+    check_target("url: hooks.example.com/x", 7, "this is no webhook: it is not a URL");
+    check_target("url: 'ftp://example.com'", 7, "a URL of `ftp`, not of http or https");
+    check_target("url: 'https://me:pw@example.com'", 7, "take them out");
+    check_target("url: 'http://127.1/x'", 7, "127.0.0.1 is not an address of the public Internet");
+    check_target("url: 'http://[fd00::1]/x', allow_private: false", 7, "add `allow_private: true`");
+    check_target("url: 'https://e.com', form: slak", 30, "did you mean `slack`?");
+    check_target("url: 'https://e.com', secret_file: /none/such", 37, "it cannot be read");
+    check_target(
+        "url: 'https://e.com', secret_file: /dev/zero",
+        37,
+        "it is larger than 4096 bytes",
+    );
+    check_target("url: 'https://e.com', secret: abc", 24, "`secret`");
+    check_target("form: plain", 0, "`url` is missing");
+}
+
+#[test]
+fn a_secret_is_read_beside_its_rules_and_never_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let text = "domain: d
+alerts: { ops: { url: 'https://e.com/', secret_file: ops.key } }
+rules: [{ name: r, limits: [{ requests: 1, per: s, alert_at: 90, alert_to: ops }] }]
+";
+    std::fs::write(&rules, text).expect("written");
+    let load = || config::load(KEY, std::slice::from_ref(&rules));
+    std::fs::write(folder.path().join("ops.key"), "abc").expect("written");
+    let rejected = load().rules.expect_err("a short secret").to_string();
+    assert!(rejected.contains("its secret has 3 characters"), "{rejected}");
+    std::fs::write(folder.path().join("ops.key"), "sixteen or more chars\n").expect("written");
+    let rules = load().rules.expect("good rules");
+    let target = &rules.domain("d").expect("the domain").alerts["ops"];
+    assert_eq!(
+        target.secret.as_ref().map(|secret| secret.bytes()),
+        Some(&b"sixteen or more chars"[..])
+    );
+    assert!(!format!("{rules:?}").contains("sixteen or"));
+}
+
+#[test]
+fn limits_whose_alerts_cannot_be() {
+    let limit = |limit: &str, column: usize, said: &str| {
+        let text = format!(
+            "domain: d
+alerts: {{ ops: {{ url: 'https://hooks.example.com/x' }} }}
+rules:
+  - {{ name: a, limits: [{{ requests: 1, per: s, alert_at: 90, alert_to: ops }}] }}
+  - name: b
+    limits:
+      - {{ {limit} }}
+"
+        );
+        check(&text, &[(&format!("7:{}", 11 + column), said)]);
+    };
+    limit("requests: 1, per: s, alert_at: 90, alert_to: opps", 45, "did you mean `ops`?");
+    limit("requests: 1, per: s, alert_at: 90, alert_to: finance", 45, "define it under `alerts:`");
+    limit("requests: 1, per: s, alert_to: ops", 31, "without `alert_at`");
+    limit("requests: unlimited, per: s, alert_at: 1, alert_to: ops", 39, "no share of this budget");
+    limit("requests: 0, per: s, alert_at: 1, alert_to: ops", 31, "no share of this budget");
+    for percents in ["0", "[90, 1001]", "90%", "[9.5]", "-1", "[]"] {
+        let said = if percents == "[]" { "0 thresholds" } else { "whole numbers from 1 to 1000" };
+        limit(&format!("requests: 1, per: s, alert_at: {percents}, alert_to: ops"), 31, said);
+    }
+    limit("requests: 1, per: s, alert_at: [90, 90], alert_to: ops", 31, "stand here twice");
+}
+
+#[test]
+fn alerts_that_nobody_gets_are_warned_of() {
+    let warned = load(
+        "domain: d
+alerts: { ops: { url: 'https://hooks.example.com/x' } }
+rules: [{ name: r, limits: [{ requests: 1, per: s, alert_at: [100, 90] }] }]
+",
+    );
+    let warnings = &warned.warnings;
+    assert!(warnings.contains("nobody is told what this limit is watched for"), "{warnings}");
+    assert!(warnings.contains("no limit tells `ops` anything"), "{warnings}");
+    let rules = warned.rules.expect("good rules");
+    let limit = rules.domain("d").expect("the domain").rules()[0].all_limits().next();
+    let alert = limit.and_then(|limit| limit.alert.as_ref()).expect("thresholds");
+    assert_eq!(*alert.thresholds, [90, 100]);
+}
+
+#[test]
+fn a_target_that_cannot_be_read_is_not_missed() {
+    check(
+        "domain: d
+alerts: { ops: 5 }
+rules: [{ name: r, limits: [{ requests: 1, per: s, alert_at: 9, alert_to: ops }] }]
+",
+        &[("2:16", "expected a map, found `5`")],
+    );
 }
 
 #[test]

@@ -3,12 +3,14 @@
 //! Finds what the words mean and whether they fit together. Never stops at an error: what cannot
 //! be compiled is left out, and the caller uses the result only if nothing was found.
 
+mod alert;
 mod condition;
 mod counted;
 mod limit;
 mod rule;
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 
@@ -19,6 +21,7 @@ use super::decode::{At, Pairs};
 use super::document::{Document, Plan};
 use super::problem::{Problem, Span};
 
+use self::alert::Alerts;
 pub use self::limit::PlanLimit;
 
 /// Names go into metrics, headers and messages unescaped, so they are kept plain.
@@ -33,6 +36,9 @@ pub struct Compiler<'d> {
     plans: &'d [(At<String>, Plan)],
     /// Keys whose values could not be read: what they would have defined is not to be missed.
     left_out: &'d HashSet<String>,
+    /// Where the file lies: paths in it are relative to this.
+    folder: &'d Path,
+    alerts: Alerts,
     pub findings: Vec<Problem>,
 }
 
@@ -41,6 +47,7 @@ pub fn compile(
     key: HashKey,
     document: &Document,
     left_out: &HashSet<String>,
+    folder: &Path,
 ) -> (Domain, Vec<Problem>) {
     let plans = document.plans.as_ref().map_or(&[][..], |Pairs(plans)| plans);
     let mut compiler = Compiler {
@@ -49,12 +56,17 @@ pub fn compile(
         domain: &document.domain.value,
         plans,
         left_out,
+        folder,
+        alerts: Alerts::default(),
         findings: Vec::new(),
     };
     compiler.head(document);
+    compiler.targets(document);
     compiler.plans();
     let rules = compiler.rules(document);
-    let domain = Domain::new(&key, &document.domain.value, document.overrides, rules);
+    compiler.unused_targets(document);
+    let mut domain = Domain::new(&key, &document.domain.value, document.overrides, rules);
+    domain.alerts = std::mem::take(&mut compiler.alerts.targets);
     (domain, compiler.findings)
 }
 

@@ -4,12 +4,14 @@
 //! Keys that the language has and this release does not are listed too, so that using one is an
 //! error that says so.
 
+mod alert;
 mod counted;
 mod limit;
 mod rule;
 mod test;
 mod word;
 
+pub use self::alert::Target;
 pub use self::counted::{Counted, Masked};
 pub use self::limit::Limit;
 pub use self::rule::{Cost, PlanChoice, Rule};
@@ -29,7 +31,7 @@ pub struct Document {
     pub overrides: bool,
     pub plans: Option<Pairs<Plan>>,
     pub rules: Option<Vec<At<Rule>>>,
-    pub alerts: Option<NotYet>,
+    pub alerts: Option<Pairs<At<Target>>>,
     pub descriptors: Option<NotYet>,
     pub directory: Option<NotYet>,
     pub headers: Option<NotYet>,

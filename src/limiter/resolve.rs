@@ -54,6 +54,7 @@ fn override_limit(rules: &RuleSet, brought: Override) -> Limit {
         on_exceed: OnExceed::Deny,
         charge: Charge::Admitted,
         durability: Durability::Ordinary,
+        alert: None,
         tag: rules.override_tag(brought.window_us),
     }
 }

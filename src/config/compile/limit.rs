@@ -66,6 +66,7 @@ impl<'d> Compiler<'d> {
         let charge = self.charge(limit.charge.as_ref());
         let durability = self.durability(limit.durability.as_ref());
         let algorithm_known = self.algorithm_known(limit.algorithm.as_ref());
+        let alert = self.alert_at(limit, budget);
         let (budget, per) = (budget?, per?);
         if !algorithm_known {
             return None;
@@ -84,7 +85,8 @@ impl<'d> Compiler<'d> {
         let tag = limit_tag(&self.key, &name, &algorithm);
         let label = format!("{rule}.{name}").into();
         let measured = algorithm.to_string();
-        let limit = Limit { label, budget, per, algorithm, on_exceed, charge, durability, tag };
+        let limit =
+            Limit { label, budget, per, algorithm, on_exceed, charge, durability, tag, alert };
         Some(PlanLimit { name, measured, limit })
     }
 
@@ -186,7 +188,7 @@ impl<'d> Compiler<'d> {
         }
     }
 
-    fn unknown_word(&mut self, span: Span, word: &str, key: &str, known: &[&str]) {
+    pub fn unknown_word(&mut self, span: Span, word: &str, key: &str, known: &[&str]) {
         let remedy = match nearest(word, known) {
             Some(known) => format!("did you mean `{known}`?"),
             None => format!("write one of: {}", known.join(", ")),

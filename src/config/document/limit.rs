@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::config::decode::{At, NotYet};
 
-use super::Word;
+use super::{OneOrMore, Word};
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
@@ -18,8 +18,9 @@ pub struct Limit {
     pub on_exceed: Option<At<Word>>,
     pub charge: Option<At<String>>,
     pub durability: Option<At<String>>,
-    pub alert_at: Option<NotYet>,
-    pub alert_to: Option<NotYet>,
+    /// Percentages of the budget.
+    pub alert_at: Option<At<OneOrMore>>,
+    pub alert_to: Option<At<String>>,
     pub anchor_day: Option<NotYet>,
     pub archive: Option<NotYet>,
     pub consistency: Option<NotYet>,
