@@ -82,6 +82,10 @@ impl Prefix {
 }
 
 impl Identity {
+    pub const fn to_u128(self) -> u128 {
+        self.0
+    }
+
     pub fn counter(self, tag: LimitTag) -> CounterKey {
         CounterKey(self.0 ^ tag.0)
     }

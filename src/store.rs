@@ -4,8 +4,10 @@
 //! limits and keys, and nothing of descriptors, rules or domains.
 
 pub mod journal;
+pub mod ledger;
 mod memory;
 
+pub use ledger::{Ledger, NoteKey, Unreadable};
 pub use memory::{Change, Impossible, Memory, Mended, SHARDS};
 
 use smallvec::SmallVec;

@@ -11,12 +11,14 @@ use std::time::Duration;
 use harness::disk::TestDisk;
 use harness::{NOON, rules};
 use proptest::prelude::*;
+use tollgate::limit::Durability;
 use tollgate::limiter::{self, Standing};
 use tollgate::query::{Descriptor, Hits, Query};
 use tollgate::rules::RuleSet;
 use tollgate::store::journal::disk::{Directory, Disk as _};
 use tollgate::store::journal::{self, Condition, Shared, Ticket, Writer};
-use tollgate::store::{Memory, SHARDS};
+use tollgate::store::ledger::{Grant, Kind, Note};
+use tollgate::store::{Memory, NoteKey, SHARDS};
 use tollgate::time::{ManualClock, SECOND_US};
 
 const BUDGET: u64 = 10_000;
@@ -383,4 +385,48 @@ fn files_of_format_1_are_read() {
     assert_eq!(restored.damage, Vec::<String>::new());
     let process = Process { rules, clock, memory, shared, writer, damage: restored.damage };
     assert_used(&process, 7);
+}
+
+/// A note that says this number.
+fn note(left: u64) -> Note {
+    Note::Grant(Grant { domain: "d".into(), label: "r.month".into(), granted: 10, left })
+}
+
+fn put(process: &Process, key: NoteKey, left: u64, durability: Durability) -> Option<Ticket> {
+    let expires_at = NOON.plus(3600 * SECOND_US);
+    process.memory.ledger().open(&[key]).put(key, note(left), expires_at, durability)
+}
+
+fn remove(process: &Process, key: NoteKey) {
+    let (found, _) = process.memory.ledger().open(&[key]).remove(key, Durability::Ordinary);
+    assert!(found);
+}
+
+#[tokio::test]
+async fn notes_are_kept_as_counters_are() {
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    let [changed, strict, gone, late] = [1, 2, 3, 4].map(NoteKey::from_u128);
+    put(&process, changed, 9, Durability::Ordinary);
+    put(&process, gone, 1, Durability::Ordinary);
+    process.settle(&disk);
+    put(&process, changed, 8, Durability::Ordinary);
+    remove(&process, gone);
+    process.step(true);
+    let ticket = put(&process, strict, 7, Durability::Strict).expect("a strict note has a ticket");
+    process.step(false);
+    assert_eq!(process.shared.written(ticket).await, Ok(()));
+    put(&process, late, 6, Durability::Ordinary);
+    disk.lose_power(0.0);
+    let process = Process::start(&disk);
+    let ledger = process.memory.ledger();
+    assert_eq!(process.damage, Vec::<String>::new());
+    assert_eq!(ledger.get(changed, NOON), Some(note(8)));
+    assert_eq!(ledger.get(strict, NOON), Some(note(7)));
+    assert_eq!((ledger.get(gone, NOON), ledger.get(late, NOON)), (None, None));
+    assert_eq!(ledger.count(Kind::Grant), 2);
+    let after = NOON.plus(3600 * SECOND_US);
+    assert_eq!(ledger.get(strict, after), None);
+    (0..SHARDS).for_each(|shard| _ = process.memory.sweep(shard, after));
+    assert_eq!((ledger.count(Kind::Grant), ledger.len()), (0, 0));
 }

@@ -78,7 +78,7 @@ async fn a_bad_line_is_named_and_changes_nothing() {
     let file = file.to_str().expect("temporary paths are text");
     let (code, _, said) = tollgate(&["import", file], &data);
     assert_eq!(code, 1);
-    assert!(said.contains(&format!("line {line}: this is no counter")), "{said}");
+    assert!(said.contains(&format!("line {line}: this is neither counter nor note")), "{said}");
     assert_eq!(tollgate(&["export"], &data).1.len(), exported.len());
 }
 

@@ -68,7 +68,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("tonic::", &["grpc", "http", "server", "transport"], "wire types stop at the rim"),
     ("axum", &["http", "transport"], "wire types stop at the rim"),
     ("prost", &["grpc"], "wire types stop at the rim"),
-    ("serde", &["audit", "config", "http"], "the core is no file format"),
+    ("serde", &["audit", "config", "http", "store"], "the core is no file format"),
     ("tokio::spawn", &["server", "transport", "cli", "main"], "assembly is the only spawner"),
     ("unwrap()", &[], "an error has a name, and what cannot happen is expected with a reason"),
     ("println!", &[], "it panics when nobody reads; cli/say.rs does not"),

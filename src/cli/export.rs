@@ -3,12 +3,14 @@
 //!
 //! Export reads what is on disk and may run beside a server; import needs the directory to itself.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::settings::{Export, Import};
+use crate::store::journal::format::Record;
 use crate::store::journal::{self, Home, lines};
 use crate::time::Clock;
 
@@ -36,6 +38,32 @@ pub struct Done {
     pub damage: Vec<String>,
 }
 
+/// How many records of each kind there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    counters: usize,
+    notes: usize,
+}
+
+impl Count {
+    fn add(&mut self, record: &Record) {
+        match record {
+            Record::Counter { .. } => self.counters += 1,
+            Record::Note { .. } => self.notes += 1,
+            Record::Gone { .. } | Record::NoteGone { .. } | Record::End { .. } => {}
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.notes {
+            0 => write!(f, "{} counters", self.counters),
+            notes => write!(f, "{} counters and {notes} notes", self.counters),
+        }
+    }
+}
+
 /// Writes everything in the data directory to `out`.
 pub fn export(settings: &Export, out: impl Write) -> Result<Done, Error> {
     let path = &settings.data;
@@ -45,16 +73,16 @@ pub fn export(settings: &Export, out: impl Write) -> Result<Done, Error> {
     let home = Home::at(path).map_err(unusable)?;
     let key = home.hash_key().map_err(unusable)?;
     let disk = home.disk().map_err(unusable)?;
-    let (mut out, mut counters) = (BufWriter::new(out), 0);
+    let (mut out, mut records) = (BufWriter::new(out), Count::default());
     out.write_all(lines::head(key).as_bytes()).map_err(unusable)?;
-    let damage = journal::each_counter(&disk, Clock::system().now(), |record| {
+    let damage = journal::each_record(&disk, Clock::system().now(), |record| {
         let Some(line) = lines::line(&record) else { return Ok(()) };
-        counters += 1;
+        records.add(&record);
         out.write_all(line.as_bytes())
     })?;
-    out.write_all(lines::tail(counters).as_bytes()).map_err(unusable)?;
+    out.write_all(lines::tail(records.counters + records.notes).as_bytes()).map_err(unusable)?;
     out.flush().map_err(unusable)?;
-    Ok(Done { summary: format!("exported {counters} counters"), damage })
+    Ok(Done { summary: format!("exported {records}"), damage })
 }
 
 /// Puts an export into the data directory, beside what is there already. Of a counter that is in
@@ -70,13 +98,12 @@ pub fn import(settings: &Import) -> Result<Done, Error> {
     let Some(_lock) = lock else { return Err(Error::InUse { path: path.clone() }) };
     home.adopt_hash_key(export.key).map_err(unusable)?;
     let disk = Arc::new(home.disk().map_err(unusable)?);
-    let read = export.counters.len();
-    let added = journal::add_counters(disk, export.counters, Clock::system())?;
+    let mut records = Count::default();
+    export.records.iter().for_each(|record| records.add(record));
+    let added = journal::add(disk, export.records, Clock::system())?;
     let (live, expired) = (added.live, added.expired);
-    let summary = format!(
-        "imported {} counters, and {expired} had expired; the directory holds {live}",
-        read - expired
-    );
+    let summary =
+        format!("read {records}, of which {expired} had expired; the directory holds {live} now");
     Ok(Done { summary, damage: added.damage })
 }
 

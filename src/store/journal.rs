@@ -14,7 +14,7 @@ mod shared;
 mod writer;
 
 pub use self::home::{Home, Lock};
-pub use self::shared::{Batch, NotWritten, Shared, Ticket};
+pub use self::shared::{Batch, Handed, NotWritten, Shared, Ticket};
 pub use self::writer::Writer;
 
 use std::io;
@@ -22,9 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::algorithm::State;
-use crate::key::CounterKey;
-use crate::store::{Memory, SHARDS};
+use crate::store::{Memory, SHARDS, Unreadable};
 use crate::time::{Clock, Stopwatch, Timestamp};
 
 use self::disk::Disk;
@@ -95,7 +93,7 @@ pub struct Restored {
 
 /// Everything that is on `disk` and has not expired, in no order, for whoever wants to keep it
 /// elsewhere. A server may be writing meanwhile: what is torn is cut, as after a crash.
-pub fn each_counter(
+pub fn each_record(
     disk: &dyn Disk,
     now: Timestamp,
     mut each: impl FnMut(Record) -> io::Result<()>,
@@ -110,34 +108,30 @@ pub fn each_counter(
     Ok(restored.damage)
 }
 
-/// What came of adding counters.
+/// What came of adding records.
 #[derive(Debug)]
 pub struct Added {
-    /// Counters on disk now.
+    /// Counters and notes on disk now.
     pub live: usize,
-    /// Counters of those to be added that had expired, and would have wiped what is there.
+    /// Those of them to be added that had expired, and would have wiped what is there.
     pub expired: usize,
     pub damage: Vec<String>,
 }
 
-/// Puts counters onto a disk that nobody writes to, beside what is there already.
-pub fn add_counters(
-    disk: Arc<dyn Disk>,
-    counters: Vec<(CounterKey, Timestamp, State)>,
-    clock: Clock,
-) -> Result<Added, Error> {
+/// Puts records onto a disk that nobody writes to, beside what is there already.
+pub fn add(disk: Arc<dyn Disk>, records: Vec<Record>, clock: Clock) -> Result<Added, Error> {
     let (memory, shared) = (Arc::new(Memory::new()), Arc::new(Shared::new()));
     let (writer, restored) = open(disk, memory.clone(), shared, clock.clone())?;
-    let (now, mut expired) = (clock.now(), 0);
-    for (key, expires_at, state) in counters {
-        if now < expires_at {
-            memory.restore(key, expires_at, state, now);
-        } else {
+    let (now, mut expired, mut damage) = (clock.now(), 0, restored.damage);
+    for record in records {
+        if record.expires_at().is_some_and(|expires_at| expires_at <= now) {
             expired += 1;
+        } else if let Err(unreadable) = put_back(&memory, record, now) {
+            damage.push(unreadable.to_string());
         }
     }
     writer.write_snapshot()?;
-    Ok(Added { live: memory.len(), expired, damage: restored.damage })
+    Ok(Added { live: memory.len() + memory.ledger().len(), expired, damage })
 }
 
 /// Reads what is on `disk` into `counters`, and returns who will write to it from now on.
@@ -175,6 +169,20 @@ fn restore(disk: &dyn Disk, counters: &Memory, now: Timestamp) -> Result<Restore
     Ok(restored)
 }
 
+/// Makes memory what a record says.
+fn put_back(memory: &Memory, record: Record, now: Timestamp) -> Result<(), Unreadable> {
+    match record {
+        Record::Counter { key, expires_at, state } => memory.restore(key, expires_at, state, now),
+        Record::Gone { key } => memory.forget(key),
+        Record::Note { key, expires_at, bytes } => {
+            memory.ledger().restore(key, expires_at, &bytes)?;
+        }
+        Record::NoteGone { key } => memory.ledger().forget(key),
+        Record::End { .. } => {}
+    }
+    Ok(())
+}
+
 fn read_file(
     disk: &dyn Disk,
     name: &str,
@@ -187,14 +195,18 @@ fn read_file(
     let (mut read, mut said) = (0, names::snapshot_generation(name).is_none().then_some(0));
     loop {
         match reader.next()? {
-            Found::Records(records) => records.into_iter().for_each(|record| match record {
-                Record::Counter { key, expires_at, state } => {
-                    read += 1;
-                    counters.restore(key, expires_at, state, now);
+            Found::Records(records) => {
+                for record in records {
+                    match record {
+                        Record::End { records } => said = Some(records),
+                        Record::Counter { .. } | Record::Note { .. } => read += 1,
+                        Record::Gone { .. } | Record::NoteGone { .. } => {}
+                    }
+                    if let Err(unreadable) = put_back(counters, record, now) {
+                        damage.push(format!("{name}: {unreadable}"));
+                    }
                 }
-                Record::Gone { key } => counters.forget(key),
-                Record::End { records } => said = Some(records),
-            }),
+            }
             Found::Damage { from, to } => {
                 damage.push(format!("{name} is damaged from byte {from} to {to}; skipped"));
             }

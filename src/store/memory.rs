@@ -23,6 +23,7 @@ use crate::limit::Charge;
 use crate::time::Timestamp;
 
 use super::journal::{Shared, Ticket};
+use super::ledger::{LEDGER_SHARDS, Ledger};
 use super::{Applied, Ask, HITS_INLINE, Hit, Outcome, Room};
 
 use self::keep::Keeper;
@@ -79,6 +80,7 @@ type Guards<'a> = SmallVec<[(usize, RwLockWriteGuard<'a, Table>); 2]>;
 pub struct Memory {
     counters: Counters,
     keeper: Option<Keeper>,
+    ledger: Ledger,
 }
 
 impl Memory {
@@ -86,12 +88,13 @@ impl Memory {
     pub fn new() -> Memory {
         let hasher = BuildHasherDefault::default();
         let counters = DashMap::with_capacity_and_hasher_and_shard_amount(0, hasher, SHARDS);
-        Memory { counters, keeper: None }
+        Memory { counters, keeper: None, ledger: Ledger::new(None) }
     }
 
     /// Counters of which a journal keeps those with windows of at least `window_us_min`.
     pub fn kept(journal: Arc<Shared>, window_us_min: u64) -> Memory {
-        Memory { keeper: Some(Keeper::new(journal, window_us_min)), ..Memory::new() }
+        let ledger = Ledger::new(Some(journal.clone()));
+        Memory { keeper: Some(Keeper::new(journal, window_us_min)), ledger, ..Memory::new() }
     }
 
     /// Commits the hits of one decision together: if every voting limit has room, all are
@@ -125,6 +128,9 @@ impl Memory {
     /// Drops the expired counters of one shard, numbered from 0 to [`SHARDS`] exclusive, and says
     /// how many they were. What expired answers as if it were gone, so sweeping changes no answer.
     pub fn sweep(&self, shard: usize, now: Timestamp) -> usize {
+        if let Some(number) = ledger_shard(shard) {
+            self.ledger.sweep(number, now);
+        }
         let Some(shard) = self.counters.shards().get(shard) else { return 0 };
         if shard.read().is_empty() {
             return 0;
@@ -141,6 +147,11 @@ impl Memory {
             table.insert_entry(hash_of(&entry), entry, hash_of);
         }
         swept
+    }
+
+    /// What is remembered besides counters.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Counters held, expired ones that were not swept yet included.
@@ -179,6 +190,13 @@ impl Default for Memory {
     fn default() -> Memory {
         Memory::new()
     }
+}
+
+/// The shard of the ledger that is gone through with a shard of counters: every so many of these
+/// one of those.
+fn ledger_shard(shard: usize) -> Option<usize> {
+    let each = SHARDS / LEDGER_SHARDS;
+    shard.is_multiple_of(each).then_some(shard / each)
 }
 
 fn hash_of((key, _): &(CounterKey, SharedValue<Cell>)) -> u64 {

@@ -9,10 +9,12 @@ use crate::algorithm::sliding_log::Log;
 use crate::algorithm::token_bucket::Bucket;
 use crate::algorithm::window::Count;
 use crate::key::CounterKey;
+use crate::store::NoteKey;
 use crate::time::Timestamp;
 
-/// The format that this release writes. It reads this one and every older one.
-pub const VERSION: u32 = 1;
+/// The format that this release writes. It reads this one and every older one. A release that knows
+/// format 1 alone would take a block with a note in it for a damaged one.
+pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"tollgate";
 pub const HEADER_BYTES: usize = 24;
@@ -33,6 +35,8 @@ const BUCKET: u8 = 2;
 const LOG: u8 = 3;
 const GONE: u8 = 4;
 const END: u8 = 5;
+const NOTE: u8 = 7;
+const NOTE_GONE: u8 = 8;
 
 /// What one entry of the journal says. The last one of a key counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +45,24 @@ pub enum Record {
     Counter { key: CounterKey, expires_at: Timestamp, state: State },
     /// The counter was taken away.
     Gone { key: CounterKey },
+    /// A note as it is encoded, and until when it counts.
+    Note { key: NoteKey, expires_at: Timestamp, bytes: Box<[u8]> },
+    /// The note was taken away.
+    NoteGone { key: NoteKey },
     /// A snapshot is whole, with so many records ahead of this one.
     End { records: u64 },
+}
+
+impl Record {
+    /// Until when what it says counts, if it says for how long.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Record::Counter { expires_at, .. } | Record::Note { expires_at, .. } => {
+                Some(*expires_at)
+            }
+            Record::Gone { .. } | Record::NoteGone { .. } | Record::End { .. } => None,
+        }
+    }
 }
 
 /// Why the head of a file cannot be read.
@@ -96,7 +116,11 @@ impl Blocks {
     pub fn push(&mut self, record: &Record) {
         match record {
             Record::Counter { key, expires_at, state } => self.counter(*key, *expires_at, state),
-            Record::Gone { key } => self.write(|bytes| put_key(bytes, GONE, *key)),
+            Record::Gone { key } => self.write(|bytes| put_key(bytes, GONE, key.to_u128())),
+            Record::Note { key, expires_at, bytes } => self.note(*key, *expires_at, bytes),
+            Record::NoteGone { key } => {
+                self.write(|bytes| put_key(bytes, NOTE_GONE, key.to_u128()));
+            }
             Record::End { records } => self.write(|bytes| {
                 bytes.push(END);
                 put_u64(bytes, *records);
@@ -107,6 +131,18 @@ impl Blocks {
     /// Adds a counter without making a record of it first.
     pub fn counter(&mut self, key: CounterKey, expires_at: Timestamp, state: &State) {
         self.write(|bytes| put_counter(bytes, key, expires_at, state));
+    }
+
+    /// Adds a note as it is encoded.
+    pub fn note(&mut self, key: NoteKey, expires_at: Timestamp, note: impl AsRef<[u8]>) {
+        let note = note.as_ref();
+        self.write(|bytes| {
+            put_key(bytes, NOTE, key.to_u128());
+            put_u64(bytes, expires_at.as_micros());
+            // Notes are bounded by whoever writes them, far below what 32 bits say.
+            bytes.extend_from_slice(&(note.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(note);
+        });
     }
 
     pub fn is_empty(&self) -> bool {
@@ -182,12 +218,13 @@ fn put_u64(bytes: &mut Vec<u8>, number: u64) {
     bytes.extend_from_slice(&number.to_le_bytes());
 }
 
-fn put_key(bytes: &mut Vec<u8>, kind: u8, key: CounterKey) {
+fn put_key(bytes: &mut Vec<u8>, kind: u8, key: u128) {
     bytes.push(kind);
-    bytes.extend_from_slice(&key.to_u128().to_le_bytes());
+    bytes.extend_from_slice(&key.to_le_bytes());
 }
 
 fn put_counter(bytes: &mut Vec<u8>, key: CounterKey, expires_at: Timestamp, state: &State) {
+    let key = key.to_u128();
     match state {
         State::Window(Count { end, used }) => {
             put_key(bytes, WINDOW, key);
@@ -239,6 +276,10 @@ impl Fields<'_> {
         self.take().map(u128::from_le_bytes).map(CounterKey::from_u128)
     }
 
+    fn note_key(&mut self) -> Option<NoteKey> {
+        self.take().map(u128::from_le_bytes).map(NoteKey::from_u128)
+    }
+
     fn record(&mut self) -> Option<Record> {
         let [kind] = self.take()?;
         match kind {
@@ -261,6 +302,13 @@ impl Fields<'_> {
                 Some(Record::Counter { key, expires_at, state })
             }
             GONE => self.key().map(|key| Record::Gone { key }),
+            NOTE => {
+                let (key, expires_at, count) = (self.note_key()?, self.timestamp()?, self.u32()?);
+                let (note, rest) = self.0.split_at_checked(count as usize)?;
+                self.0 = rest;
+                Some(Record::Note { key, expires_at, bytes: note.into() })
+            }
+            NOTE_GONE => self.note_key().map(|key| Record::NoteGone { key }),
             END => self.u64().map(|records| Record::End { records }),
             _ => None,
         }
@@ -281,6 +329,8 @@ mod tests {
             counter(2, State::Bucket(Bucket::new(u128::MAX, at(3)))),
             counter(3, State::Log(Box::new(Log::from_hits(vec![(at(1), 2), (at(5), 1)])))),
             Record::Gone { key: key(1) },
+            Record::Note { key: NoteKey::from_u128(5), expires_at: at(7), bytes: (*b"{}").into() },
+            Record::NoteGone { key: NoteKey::from_u128(6) },
             Record::End { records: 4 },
         ]
     }

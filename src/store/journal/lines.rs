@@ -11,6 +11,7 @@ use crate::algorithm::token_bucket::Bucket;
 use crate::algorithm::window::Count;
 use crate::key::{CounterKey, HashKey};
 use crate::limit::SLIDING_LOG_REQUESTS_MAX;
+use crate::store::NoteKey;
 use crate::time::Timestamp;
 
 use super::format::Record;
@@ -23,7 +24,7 @@ const VERSION: &str = "1";
 #[derive(Debug)]
 pub struct Export {
     pub key: HashKey,
-    pub counters: Vec<(CounterKey, Timestamp, State)>,
+    pub records: Vec<Record>,
 }
 
 /// A line that cannot be read: which, counted from 1, and why.
@@ -39,11 +40,22 @@ pub fn head(key: HashKey) -> String {
     format!("{TITLE} {VERSION}\nhash-key {:032x}\n", u128::from_be_bytes(key.to_bytes()))
 }
 
-/// The line of one counter; nothing for records that are not counters.
+/// The line of one record; nothing for those that only make sense in a journal.
 pub fn line(record: &Record) -> Option<String> {
-    let Record::Counter { key, expires_at, state } = record else { return None };
+    match record {
+        Record::Counter { key, expires_at, state } => Some(counter_line(*key, *expires_at, state)),
+        Record::Note { key, expires_at, bytes } => {
+            // JSON without line breaks, as notes are encoded.
+            let (key, expires) = (key.to_u128(), expires_at.as_micros());
+            Some(format!("note {key:032x} {expires} {}\n", str::from_utf8(bytes).ok()?))
+        }
+        Record::Gone { .. } | Record::NoteGone { .. } | Record::End { .. } => None,
+    }
+}
+
+fn counter_line(key: CounterKey, expires_at: Timestamp, state: &State) -> String {
     let (key, expires) = (key.to_u128(), expires_at.as_micros());
-    Some(match state {
+    match state {
         State::Window(Count { end, used }) => {
             format!("window {key:032x} {} {used}\n", end.as_micros())
         }
@@ -59,12 +71,12 @@ pub fn line(record: &Record) -> Option<String> {
             }
             line + "\n"
         }
-    })
+    }
 }
 
 /// The last line: without it, an export was cut short.
-pub fn tail(counters: usize) -> String {
-    format!("end {counters}\n")
+pub fn tail(records: usize) -> String {
+    format!("end {records}\n")
 }
 
 /// Reads a whole export, or says which line is bad; nothing is used of one that has a bad line.
@@ -81,22 +93,29 @@ pub fn read(text: &str) -> Result<Export, BadLine> {
     let key = lines.next().and_then(|(_, line)| line.strip_prefix("hash-key "));
     let key = key.and_then(hex).ok_or_else(|| bad(2, "expected `hash-key` and 32 digits"))?;
     let key = HashKey::from_bytes(key.to_be_bytes());
-    let mut counters = Vec::new();
+    let mut records = Vec::new();
     for (number, line) in lines.by_ref() {
         if let Some(count) = line.strip_prefix("end ") {
-            return match (count.parse() == Ok(counters.len()), lines.next()) {
-                (true, None) => Ok(Export { key, counters }),
+            return match (count.parse() == Ok(records.len()), lines.next()) {
+                (true, None) => Ok(Export { key, records }),
                 (false, _) => Err(bad(number, "it counts other lines than there are")),
                 (true, Some((after, _))) => Err(bad(after, "nothing may follow the last line")),
             };
         }
-        let counter = counter(line).ok_or_else(|| bad(number, "this is no counter"))?;
-        counters.push(counter);
+        let record = note(line).or_else(|| counter(line));
+        records.push(record.ok_or_else(|| bad(number, "this is neither counter nor note"))?);
     }
-    Err(bad(counters.len() + 3, "the last line, `end` and a number, is missing"))
+    Err(bad(records.len() + 3, "the last line, `end` and a number, is missing"))
 }
 
-fn counter(line: &str) -> Option<(CounterKey, Timestamp, State)> {
+fn note(line: &str) -> Option<Record> {
+    let (key, rest) = line.strip_prefix("note ")?.split_once(' ')?;
+    let (expires_at, json) = rest.split_once(' ')?;
+    let (key, expires_at) = (NoteKey::from_u128(hex(key)?), moment(expires_at)?);
+    Some(Record::Note { key, expires_at, bytes: json.as_bytes().into() })
+}
+
+fn counter(line: &str) -> Option<Record> {
     let mut words = line.split(' ');
     let kind = words.next()?;
     let key = CounterKey::from_u128(hex(words.next()?)?);
@@ -121,7 +140,7 @@ fn counter(line: &str) -> Option<(CounterKey, Timestamp, State)> {
         }
         _ => return None,
     };
-    words.next().is_none().then_some((key, expires_at, state))
+    words.next().is_none().then_some(Record::Counter { key, expires_at, state })
 }
 
 fn hex(word: &str) -> Option<u128> {
@@ -147,21 +166,16 @@ mod tests {
         let key = CounterKey::from_u128(0xabc);
         let line = |state| line(&Record::Counter { key, expires_at: at(9), state });
         let lines: String = state.into_iter().filter_map(line).collect();
-        head(HashKey::from_bytes([7; 16])) + &lines + &tail(4)
+        let note = format!("note {:032x} 9000000 \"Once\"\n", 5);
+        head(HashKey::from_bytes([7; 16])) + &lines + &note + &tail(5)
     }
 
     #[test]
     fn what_is_exported_is_read() {
         let export = read(&text()).expect("a good export");
         assert_eq!(export.key.to_bytes(), [7; 16]);
-        let again: String = export
-            .counters
-            .into_iter()
-            .filter_map(|(key, expires_at, state)| {
-                line(&Record::Counter { key, expires_at, state })
-            })
-            .collect();
-        assert_eq!(head(export.key) + &again + &tail(4), text());
+        let again: String = export.records.iter().filter_map(line).collect();
+        assert_eq!(head(export.key) + &again + &tail(5), text());
     }
 
     #[test]
@@ -173,8 +187,9 @@ mod tests {
         assert_eq!(bad("bucket 0", "bucket z"), 4);
         assert_eq!(bad(":1\n", ":1 \n"), 5);
         assert_eq!(bad("1000000:2 5000000:1", "5000000:2 5000000:1"), 5);
-        assert_eq!(bad("end 4", "end 5"), 7);
-        assert_eq!(bad("end 4\n", ""), 7);
-        assert_eq!(bad("end 4\n", "end 4\nmore\n"), 8);
+        assert_eq!(bad("note 0", "note z"), 7);
+        assert_eq!(bad("end 5", "end 6"), 8);
+        assert_eq!(bad("end 5\n", ""), 8);
+        assert_eq!(bad("end 5\n", "end 5\nmore\n"), 9);
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Status;
 use crate::key::CounterKey;
+use crate::store::NoteKey;
 
 /// A disk that takes longer than this is as good as one that fails. Callers have mostly given up
 /// long before; this is for those who set no deadline.
@@ -36,10 +37,17 @@ struct Progress {
     closed: bool,
 }
 
+/// What is to be written as soon as can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    Counter(CounterKey),
+    Note(NoteKey),
+}
+
 /// Callers wait for what they hand over, so this is bounded by the calls in flight.
 #[derive(Debug, Default)]
 struct Waiting {
-    keys: Vec<CounterKey>,
+    keys: Vec<Handed>,
     /// The batch that is being gathered.
     batch: u64,
     stopping: bool,
@@ -48,7 +56,7 @@ struct Waiting {
 /// One batch, as the writer takes it.
 #[derive(Debug)]
 pub struct Batch {
-    pub keys: Vec<CounterKey>,
+    pub keys: Vec<Handed>,
     pub ticket: Ticket,
     /// No further batch will come but what is gathered until the writer ends.
     pub stopping: bool,
@@ -74,8 +82,8 @@ impl Shared {
         }
     }
 
-    /// Asks for a counter to be written as soon as can be. The ticket tells when it is.
-    pub fn hand_over(&self, key: CounterKey) -> Ticket {
+    /// Asks for something to be written as soon as can be. The ticket tells when it is.
+    pub fn hand_over(&self, key: Handed) -> Ticket {
         let mut waiting = self.lock();
         waiting.keys.push(key);
         let ticket = Ticket(waiting.batch);
@@ -143,7 +151,7 @@ impl Default for Shared {
 mod tests {
     use super::*;
 
-    const KEY: CounterKey = CounterKey::from_u128(1);
+    const KEY: Handed = Handed::Counter(CounterKey::from_u128(1));
 
     #[tokio::test]
     async fn callers_learn_what_became_of_their_own_batch() {

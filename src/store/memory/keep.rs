@@ -11,10 +11,10 @@ use crate::algorithm::State;
 use crate::key::CounterKey;
 use crate::limit::{Durability, Limit};
 use crate::store::journal::format::{Blocks, Record};
-use crate::store::journal::{Shared, Ticket};
+use crate::store::journal::{Handed, Shared, Ticket};
 use crate::time::Timestamp;
 
-use super::{Cell, Kept, Memory, SHARDS, Table, hash_of};
+use super::{Cell, Kept, Memory, SHARDS, Table, hash_of, ledger_shard};
 
 /// What a memory knows of its journal.
 pub(super) struct Keeper {
@@ -43,7 +43,7 @@ impl Keeper {
             if *kept == Kept::Not {
                 *kept = Kept::Written;
             }
-            return Some(self.journal.hand_over(key));
+            return Some(self.journal.hand_over(Handed::Counter(key)));
         }
         if *kept != Kept::Changed && self.window_us_min <= limit.window_us() {
             *kept = Kept::Changed;
@@ -63,7 +63,7 @@ impl Keeper {
             // A changed one stays in its list: being written twice does no harm.
             (Kept::Written | Kept::Changed, _) => {}
         }
-        Some(self.journal.hand_over(key))
+        Some(self.journal.hand_over(Handed::Counter(key)))
     }
 
     fn changed(&self, shard: usize) -> MutexGuard<'_, Vec<CounterKey>> {
@@ -72,8 +72,12 @@ impl Keeper {
 }
 
 impl Memory {
-    /// Adds the counters of a shard that changed since this was last asked.
+    /// Adds the counters of a shard that changed since this was last asked, and the notes whose
+    /// turn comes with it.
     pub fn take_changed(&self, shard: usize, blocks: &mut Blocks) {
+        if let Some(number) = ledger_shard(shard) {
+            self.ledger().take_changed(number, blocks);
+        }
         let Some(keeper) = &self.keeper else { return };
         let keys = std::mem::take(&mut *keeper.changed(shard));
         if keys.is_empty() {
@@ -83,16 +87,24 @@ impl Memory {
         keys.into_iter().for_each(|key| write(&mut table, key, blocks));
     }
 
-    /// Adds the counters of these keys as they are now.
-    pub fn copy_keys(&self, keys: &[CounterKey], blocks: &mut Blocks) {
-        for &key in keys {
-            let mut table = self.counters.shards()[self.shard_of(key)].write();
-            write(&mut table, key, blocks);
+    /// Adds what was handed over as it is now.
+    pub fn copy_keys(&self, keys: &[Handed], blocks: &mut Blocks) {
+        for &handed in keys {
+            match handed {
+                Handed::Counter(key) => {
+                    let mut table = self.counters.shards()[self.shard_of(key)].write();
+                    write(&mut table, key, blocks);
+                }
+                Handed::Note(key) => self.ledger().copy(key, blocks),
+            }
         }
     }
 
     /// Adds every counter of a shard that the journal keeps and that has not expired.
     pub fn copy_kept(&self, shard: usize, now: Timestamp, blocks: &mut Blocks) {
+        if let Some(number) = ledger_shard(shard) {
+            self.ledger().copy_kept(number, now, blocks);
+        }
         // A copy of the shard's table is read at leisure, and callers wait only for the copying.
         let table = self.counters.shards()[shard].read().clone();
         for (key, cell) in table {

@@ -1,0 +1,81 @@
+//! The ledger's side of the journal: which notes changed, and copies of them to be written.
+
+use crate::store::journal::format::{Blocks, Record};
+use crate::time::Timestamp;
+
+use super::{LEDGER_SHARDS, Ledger, Note, NoteKey, RELAXED, Slot};
+
+/// A note that this release cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("a note cannot be read: {0}")]
+pub struct Unreadable(#[from] serde_json::Error);
+
+impl Ledger {
+    /// Adds the notes of a shard that changed since this was last asked.
+    pub fn take_changed(&self, shard: usize, blocks: &mut Blocks) {
+        let mut shard = self.lock(shard);
+        for key in std::mem::take(&mut shard.changed) {
+            write(key, shard.notes.get_mut(&key), blocks);
+        }
+    }
+
+    /// Adds one note as it is now, or the fact that it is gone.
+    pub fn copy(&self, key: NoteKey, blocks: &mut Blocks) {
+        write(key, self.lock(key.shard()).notes.get_mut(&key), blocks);
+    }
+
+    /// Adds every note of a shard that has not expired.
+    pub fn copy_kept(&self, shard: usize, now: Timestamp, blocks: &mut Blocks) {
+        let shard = self.lock(shard);
+        for (key, slot) in shard.notes.iter().filter(|(_, slot)| now < slot.expires_at) {
+            blocks.note(*key, slot.expires_at, encode(&slot.note));
+        }
+    }
+
+    /// Puts a note back as it was written.
+    pub fn restore(
+        &self,
+        key: NoteKey,
+        expires_at: Timestamp,
+        bytes: &[u8],
+    ) -> Result<(), Unreadable> {
+        let note: Note = serde_json::from_slice(bytes)?;
+        self.counts[note.kind() as usize].fetch_add(1, RELAXED);
+        let slot = Slot { note, expires_at, changed: false };
+        if let Some(old) = self.lock(key.shard()).notes.insert(key, slot) {
+            self.counts[old.note.kind() as usize].fetch_sub(1, RELAXED);
+        }
+        Ok(())
+    }
+
+    /// Takes a note away, as reading a journal asks for.
+    pub fn forget(&self, key: NoteKey) {
+        if let Some(old) = self.lock(key.shard()).notes.remove(&key) {
+            self.counts[old.note.kind() as usize].fetch_sub(1, RELAXED);
+        }
+    }
+
+    /// Notes held, expired ones that were not swept yet included.
+    pub fn len(&self) -> usize {
+        (0..LEDGER_SHARDS).map(|shard| self.lock(shard).notes.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn write(key: NoteKey, slot: Option<&mut Slot>, blocks: &mut Blocks) {
+    match slot {
+        Some(slot) => {
+            slot.changed = false;
+            blocks.note(key, slot.expires_at, encode(&slot.note));
+        }
+        None => blocks.push(&Record::NoteGone { key }),
+    }
+}
+
+/// Notes are plain data with text for names, which JSON always can say.
+fn encode(note: &Note) -> Vec<u8> {
+    serde_json::to_vec(note).expect("a note is plain data")
+}

@@ -1,0 +1,187 @@
+//! The values that notes hold, as they are kept and written.
+//!
+//! Plain data: numbers of moments are microseconds since the epoch, keys are bare numbers, names
+//! are the rules' own. Fields that a later release adds have a default, so that it reads the notes
+//! of this one.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+/// What a note is about. The numbers are parts of keys and must stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Receipt,
+    Once,
+    Grant,
+    Archive,
+    Alerted,
+    Ban,
+    Offences,
+    Row,
+    Switch,
+}
+
+impl Kind {
+    pub const COUNT: usize = Kind::Switch as usize + 1;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Note {
+    Receipt(Receipt),
+    /// An id that was charged and is not to be charged again.
+    Once,
+    Grant(Grant),
+    Archive(Archive),
+    Alerted(Alerted),
+    Ban(Ban),
+    Offences(Offences),
+    Row(Row),
+    Switch(Switch),
+}
+
+impl Note {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Note::Receipt(_) => Kind::Receipt,
+            Note::Once => Kind::Once,
+            Note::Grant(_) => Kind::Grant,
+            Note::Archive(_) => Kind::Archive,
+            Note::Alerted(_) => Kind::Alerted,
+            Note::Ban(_) => Kind::Ban,
+            Note::Offences(_) => Kind::Offences,
+            Note::Row(_) => Kind::Row,
+            Note::Switch(_) => Kind::Switch,
+        }
+    }
+}
+
+/// What one call took of its counters, so that it can be settled at its true cost or given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub domain: String,
+    pub items: Vec<Item>,
+    /// A fingerprint of what was asked, so that an id used for something else is found out.
+    #[serde(default)]
+    pub arguments: u64,
+    /// Hits that the call was charged for, by what is known now.
+    #[serde(default)]
+    pub hits: u64,
+    /// Whether it is still to be settled.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// What was taken of one counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub counter: u128,
+    /// Rule and limit name, by which the limit is found in whatever rules are then in force.
+    pub label: String,
+    /// The budget that it was taken of; none without end.
+    #[serde(default)]
+    pub requests: Option<u64>,
+    /// What one hit cost.
+    pub cost: u64,
+    /// Taken of the counter.
+    pub taken: u64,
+    /// Taken of a grant.
+    #[serde(default)]
+    pub granted: u64,
+    pub mark: Mark,
+}
+
+/// Where in a counter's time something was taken, so that it can be put back there and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mark {
+    /// In the window with this end.
+    Window { end_us: u64 },
+    /// At this moment.
+    Stamp { at_us: u64 },
+    /// In a slot of its own.
+    Slot { id: u128 },
+    /// Nowhere in particular.
+    Level,
+}
+
+/// What is left of an extra budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    pub domain: String,
+    pub label: String,
+    pub granted: u64,
+    pub left: u64,
+}
+
+/// What a counter held in the windows that have closed, and holds in the one that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archive {
+    pub domain: String,
+    pub label: String,
+    /// The values it counts by, readable.
+    pub values: Vec<(String, String)>,
+    /// Oldest first; the last one is open until its end.
+    pub windows: VecDeque<Closed>,
+}
+
+/// The count of one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    pub start_us: u64,
+    pub end_us: u64,
+    pub used: u64,
+    /// The budget at the last charge; none without end.
+    pub requests: Option<u64>,
+}
+
+/// Up to which threshold an alert was sent for the window that the note's expiry ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerted {
+    pub percent: u32,
+}
+
+/// Somebody who is kept out. It outlives the ban itself, so that a repetition is known as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    pub domain: String,
+    pub rule: String,
+    pub values: Vec<(String, String)>,
+    pub why: String,
+    pub since_us: u64,
+    pub until_us: u64,
+    /// How many bans in a row this is.
+    pub strikes: u32,
+    /// Outside of the share that a rule is enforced for: shown, and nobody is kept out.
+    #[serde(default)]
+    pub shadow: bool,
+}
+
+/// What counts towards a ban.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offences {
+    /// Moments and how many came then, oldest first.
+    #[serde(default)]
+    pub stamps: Vec<(u64, u64)>,
+    /// A sketch of the distinct values seen, and since when.
+    #[serde(default)]
+    pub sketch: Vec<u8>,
+    #[serde(default)]
+    pub since_us: u64,
+}
+
+/// A row of the directory that people set, in the form in which they write it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    pub domain: String,
+    pub key: String,
+    pub text: String,
+}
+
+/// A rule that people took out of force, or put into shadow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    pub domain: String,
+    pub rule: String,
+    pub mode: String,
+}
