@@ -8,17 +8,21 @@ mod answers;
 mod condition;
 mod counted;
 mod index;
+mod network_set;
 mod pattern;
 mod prefix;
+mod regex;
 mod template;
 
 pub use self::address::{Masks, Network, V4_BITS, V6_BITS};
 pub use self::answers::{
     Answers, Body, Form, Headers, Names, OnRefusal, ResetForm, RetryAfter, Style,
 };
-pub use self::condition::{Condition, Test};
+pub use self::condition::{Condition, Test, ValueList, Values};
 pub use self::counted::{Counted, CountedValue};
+pub use self::network_set::NetworkSet;
 pub use self::pattern::{Pattern, Wildcard};
+pub use self::regex::{Regex, RegexError};
 pub use self::template::{Field, Piece, Template};
 
 use std::collections::{BTreeSet, HashMap};

@@ -12,6 +12,87 @@ fn counted(rules: &RuleSet, from: &str) -> Identity {
     rules.domain("d").expect("the domain").rules()[0].identity(&entries)
 }
 
+/// Whether a rule applies whose condition on `from` is this one.
+fn applies(test: &str, from: Option<&str>) -> bool {
+    let rules = harness::rules(&format!(
+        "domain: d
+lists:
+  europe: [2.0.0.0/8, '2a00::/12']
+  office: [192.0.2.7, '::1']
+  blocked: [acme-1, 'a*b', '']
+rules: [{{ name: r, match: {{ from: {test} }}, limits: [{{ requests: 1, per: minute }}] }}]
+"
+    ));
+    let entries = Entries::from_iter(from.map(|from| ("from", from)));
+    !rules.domain("d").expect("the domain").matching(&entries).is_empty()
+}
+
+/// Fails unless the condition takes the first values and not the second, and `not` of it the
+/// other way round; an absent entry passes `not` alone.
+fn check(test: &str, taken: &[&str], others: &[&str]) {
+    let not = format!("{{ not: {test} }}");
+    for value in taken {
+        assert!(applies(test, Some(value)), "{test} should take {value}");
+        assert!(!applies(&not, Some(value)), "{not} should not take {value}");
+    }
+    for value in others {
+        assert!(!applies(test, Some(value)), "{test} should not take {value}");
+        assert!(applies(&not, Some(value)), "{not} should take {value}");
+    }
+    assert!(!applies(test, None));
+    assert!(applies(&not, None));
+}
+
+#[test]
+fn a_cidr_takes_the_addresses_and_networks_in_it() {
+    check(
+        "{ cidr: 10.0.0.0/8 }",
+        &["10.0.0.0", "10.255.255.255", "::ffff:10.1.2.3", "[::ffff:a00:1]", "10.1.0.0/16"],
+        &["11.0.0.0", "9.255.255.255", "::a00:1", "0.0.0.0/0", "10.0.0.1:80", "ten", ""],
+    );
+    check("{ cidr: '::1' }", &["::1", "[::1]", "0:0:0:0:0:0:0:1", "::1/128"], &["::2", "::/0"]);
+    check(
+        "{ cidr: europe }",
+        &["2.1.2.3", "2a01::5", "2.0.0.0/8"],
+        &["3.1.2.3", "2b00::1", "europe"],
+    );
+    check(
+        "{ cidr: [europe, office, 127.0.0.0/16] }",
+        &["2.1.2.3", "192.0.2.7", "127.0.0.0/16", "127.0.9.0/24"],
+        &["192.0.2.8", "127.0.0.0/8", "127.1.0.1"],
+    );
+}
+
+#[test]
+fn a_regex_takes_whole_values() {
+    check(
+        "{ regex: '/v[0-9]+/(users|teams)' }",
+        &["/v1/users", "/v23/teams"],
+        &["/v1/users/7", "x/v1/users", "/v/users", ""],
+    );
+}
+
+#[test]
+fn a_list_takes_its_values_as_they_are_spelled() {
+    check("{ list: blocked }", &["acme-1", "a*b", ""], &["acme-10", "axb", "blocked"]);
+    check("{ list: office }", &["::1"], &["[::1]", "0:0:0:0:0:0:0:1"]);
+}
+
+#[test]
+fn a_list_of_any_length_is_found() {
+    // Up to some length the rule hangs on each value, beyond it on the entry.
+    for length in [0, 1, 64, 65, 10_000] {
+        let values: Vec<_> = (0..length).map(|number| format!("k{number}")).collect();
+        let lists = format!("lists: {{ l: [{}] }}", values.join(", "));
+        let rule = "{ name: r, match: { key: { list: l } }, limits: [{ requests: 1, per: s }] }";
+        let rules = harness::rules(&format!("domain: d\n{lists}\nrules: [{rule}]\n"));
+        let domain = rules.domain("d").expect("the domain");
+        let applies = |key: &str| !domain.matching(&Entries::from_iter([("key", key)])).is_empty();
+        assert!(values.iter().all(|value| applies(value)));
+        assert!(!applies("other"));
+    }
+}
+
 fn counting_by(count_by: &str) -> RuleSet {
     let limits = "limits: [{ requests: 1, per: minute }]";
     harness::rules(&format!("{{domain: d, rules: [{{name: r, count_by: {count_by}, {limits}}}]}}"))

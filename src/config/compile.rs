@@ -7,6 +7,7 @@ mod alert;
 mod condition;
 mod counted;
 mod limit;
+mod list;
 mod rule;
 
 use std::collections::{HashMap, HashSet};
@@ -22,6 +23,8 @@ use super::document::{Document, Plan};
 use super::problem::{Problem, Span};
 
 use self::alert::Alerts;
+use self::list::Lists;
+
 pub use self::limit::PlanLimit;
 
 /// Names go into metrics, headers and messages unescaped, so they are kept plain.
@@ -34,6 +37,7 @@ pub struct Compiler<'d> {
     zone: TimeZone,
     pub domain: &'d str,
     plans: &'d [(At<String>, Plan)],
+    lists: Lists<'d>,
     /// Keys whose values could not be read: what they would have defined is not to be missed.
     left_out: &'d HashSet<String>,
     /// Where the file lies: paths in it are relative to this.
@@ -55,6 +59,7 @@ pub fn compile(
         zone: TimeZone::UTC,
         domain: &document.domain.value,
         plans,
+        lists: Lists::new(document.lists.as_ref()),
         left_out,
         folder,
         alerts: Alerts::default(),
@@ -63,7 +68,9 @@ pub fn compile(
     compiler.head(document);
     compiler.targets(document);
     compiler.plans();
+    compiler.lists();
     let rules = compiler.rules(document);
+    compiler.unused_lists();
     compiler.unused_targets(document);
     let mut domain = Domain::new(&key, &document.domain.value, document.overrides, rules);
     domain.alerts = std::mem::take(&mut compiler.alerts.targets);

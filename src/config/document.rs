@@ -15,7 +15,7 @@ pub use self::alert::Target;
 pub use self::counted::{Counted, Masked};
 pub use self::limit::Limit;
 pub use self::rule::{Cost, PlanChoice, Rule};
-pub use self::test::Test;
+pub use self::test::{Networks, Test, Values};
 pub use self::word::{OneOrMore, Word};
 
 use serde::Deserialize;
@@ -29,13 +29,14 @@ pub struct Document {
     pub time_zone: Option<At<String>>,
     #[serde(default = "yes")]
     pub overrides: bool,
+    /// Named lists of values or networks, for conditions.
+    pub lists: Option<Pairs<At<Vec<At<String>>>>>,
     pub plans: Option<Pairs<Plan>>,
     pub rules: Option<Vec<At<Rule>>>,
     pub alerts: Option<Pairs<At<Target>>>,
     pub descriptors: Option<NotYet>,
     pub directory: Option<NotYet>,
     pub headers: Option<NotYet>,
-    pub lists: Option<NotYet>,
     pub metadata: Option<NotYet>,
     pub on_refusal: Option<NotYet>,
     pub secret_entries: Option<NotYet>,

@@ -5,7 +5,6 @@
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -23,11 +22,11 @@ const TEXT_BYTES_MAX: usize = 43;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpNet);
 
-/// The addresses of a network, by the family they belong to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The addresses of a network, the last included, by the family they belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addresses {
-    V4(RangeInclusive<u32>),
-    V6(RangeInclusive<u128>),
+    V4 { first: u32, last: u32 },
+    V6 { first: u128, last: u128 },
 }
 
 /// How many leading bits of an address tell one network from another.
@@ -79,8 +78,12 @@ impl Network {
 
     pub fn addresses(self) -> Addresses {
         match self.0 {
-            IpNet::V4(it) => Addresses::V4(it.network().to_bits()..=it.broadcast().to_bits()),
-            IpNet::V6(it) => Addresses::V6(it.network().to_bits()..=it.broadcast().to_bits()),
+            IpNet::V4(it) => {
+                Addresses::V4 { first: it.network().to_bits(), last: it.broadcast().to_bits() }
+            }
+            IpNet::V6(it) => {
+                Addresses::V6 { first: it.network().to_bits(), last: it.broadcast().to_bits() }
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::query::Entries;
 
 use super::Rule;
-use super::condition::{Condition, Test};
+use super::condition::{Condition, Test, Values};
 use super::pattern::Pattern;
 use super::prefix::PrefixIndex;
 
@@ -33,6 +33,10 @@ struct EntryIndex {
     /// Rules that hang on the entry's presence, whatever its value.
     any: Vec<u32>,
 }
+
+/// A rule hangs on each value of a list up to this long. Beyond it the copies, one for each rule
+/// that names the list, cost more memory than the look into the list costs time.
+const LIST_ANCHORS_MAX: usize = 64;
 
 /// One place to hang a rule on. The order is that of preference among equals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,11 +93,14 @@ fn choices(rule: &Rule) -> Vec<Anchors<'_>> {
 fn anchors(condition: &Condition) -> Option<Anchors<'_>> {
     let entry = &*condition.entry;
     match &condition.test {
-        Test::AnyOf(patterns) => {
+        Test::Is(Values::Patterns(patterns)) => {
             Some(patterns.iter().map(|pattern| anchor(entry, pattern)).collect())
         }
-        Test::Present => Some(vec![Anchor::Any(entry)]),
-        Test::NoneOf(_) | Test::Absent => None,
+        Test::Is(Values::List(list)) if list.len() <= LIST_ANCHORS_MAX => {
+            Some(list.iter().map(|value| Anchor::Exact(entry, value)).collect())
+        }
+        Test::Is(_) | Test::Present => Some(vec![Anchor::Any(entry)]),
+        Test::IsNot(_) | Test::Absent => None,
     }
 }
 

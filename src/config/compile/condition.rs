@@ -3,9 +3,13 @@
 use crate::config::decode::{At, Pairs, nearest};
 use crate::config::document;
 use crate::config::problem::Span;
-use crate::rules::{Condition, Pattern, Test};
+use crate::rules::{Condition, Pattern, Regex, RegexError, Test, Values};
 
 use super::Compiler;
+
+/// What a test may be, and what `not` may be of.
+const TESTS: &[&str] = &["not", "present", "cidr", "regex", "list"];
+const TESTS_OF_VALUES: &[&str] = &["cidr", "regex", "list"];
 
 impl Compiler<'_> {
     pub fn conditions(&mut self, tests: Option<&Pairs<At<document::Test>>>) -> Box<[Condition]> {
@@ -19,23 +23,33 @@ impl Compiler<'_> {
 
     fn test(&mut self, test: &At<document::Test>) -> Test {
         let span = test.span;
-        match &test.value {
-            document::Test::AnyOf(values) => Test::AnyOf(self.patterns(span, values)),
-            document::Test::NoneOf(values) => Test::NoneOf(self.patterns(span, values)),
-            document::Test::Present(true) => Test::Present,
-            document::Test::Present(false) => Test::Absent,
-            document::Test::NotYet(kind) => {
-                let what = format!("`{kind}` is part of the rules language, but not built yet");
-                self.error(span, what, "use exact values, lists and `*`");
-                Test::Absent
+        let compiled = match &test.value {
+            document::Test::Is(values) => self.values(span, values, TESTS).map(Test::Is),
+            document::Test::IsNot(values) => {
+                self.values(span, values, TESTS_OF_VALUES).map(Test::IsNot)
             }
-            document::Test::Unknown(kind) => {
-                let remedy = match nearest(kind, &["not", "present"]) {
+            document::Test::Present(true) => Some(Test::Present),
+            document::Test::Present(false) => Some(Test::Absent),
+        };
+        // Only where an error was found, and then nobody uses the outcome.
+        compiled.unwrap_or(Test::Absent)
+    }
+
+    fn values(&mut self, span: Span, values: &document::Values, known: &[&str]) -> Option<Values> {
+        match values {
+            document::Values::Patterns(patterns) => {
+                Some(Values::Patterns(self.patterns(span, patterns)))
+            }
+            document::Values::Cidr(networks) => self.network_set(networks).map(Values::Networks),
+            document::Values::Regex(regex) => self.regex(regex).map(Values::Regex),
+            document::Values::List(name) => self.value_list(name).map(Values::List),
+            document::Values::Unknown(kind) => {
+                let remedy = match nearest(&kind.value, known) {
                     Some(known) => format!("did you mean `{known}`?"),
-                    None => "write a value, a list, `{ not: … }` or `{ present: … }`".into(),
+                    None => format!("write a value, a list, or a map with: {}", known.join(", ")),
                 };
-                self.error(span, format!("`{kind}` is not a test"), remedy);
-                Test::Absent
+                self.error(span, format!("`{}` is not a test here", kind.value), remedy);
+                None
             }
         }
     }
@@ -45,5 +59,21 @@ impl Compiler<'_> {
             self.error(span, "an empty list matches nothing", "list at least one value");
         }
         values.iter().map(|value| Pattern::parse(value)).collect()
+    }
+
+    fn regex(&mut self, regex: &At<String>) -> Option<Regex> {
+        let error = match Regex::new(&regex.value) {
+            Ok(compiled) => return Some(compiled),
+            Err(error) => error,
+        };
+        let remedy = match error {
+            RegexError::TooLarge => "repeat less, or say `[0-9]` for `\\d` and `[a-z]` for `\\w`",
+            RegexError::Syntax { .. } => {
+                "write it in single quotes, where YAML leaves backslashes as they are; it must \
+                 match the whole value"
+            }
+        };
+        self.error(regex.span, format!("this regex cannot be used: {error}"), remedy);
+        None
     }
 }

@@ -5,24 +5,53 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Visitor};
 
-use super::OneOrMore;
+use crate::config::decode::At;
 
 /// What `match` may ask of one entry.
 #[derive(Debug)]
 pub enum Test {
-    AnyOf(Vec<String>),
-    NoneOf(Vec<String>),
+    Is(Values),
+    IsNot(Values),
     Present(bool),
-    /// A test that the language has and this release does not.
-    NotYet(String),
-    Unknown(String),
+}
+
+/// Some of all values.
+#[derive(Debug)]
+pub enum Values {
+    Patterns(Vec<String>),
+    /// Addresses, networks and names of lists of them.
+    Cidr(At<Networks>),
+    Regex(At<String>),
+    /// The name of a list of values.
+    List(At<String>),
+    Unknown(At<String>),
+}
+
+/// A word, whose place is that of the whole, or a list of words with places of their own.
+#[derive(Debug)]
+pub enum Networks {
+    One(String),
+    More(Vec<At<String>>),
 }
 
 const TEST: &str = "a value, a list of values, `{ not: … }` or `{ present: … }`";
+const VALUES: &str = "a value, a list of values, `{ cidr: … }`, `{ regex: … }` or `{ list: … }`";
 
 impl<'de> Deserialize<'de> for Test {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Test, D::Error> {
         deserializer.deserialize_any(TestVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Values, D::Error> {
+        deserializer.deserialize_any(ValuesVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Networks, D::Error> {
+        deserializer.deserialize_any(NetworksVisitor)
     }
 }
 
@@ -36,38 +65,101 @@ impl<'de> Visitor<'de> for TestVisitor {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Test, E> {
-        Ok(Test::AnyOf(vec![value.to_owned()]))
+        ValuesVisitor.visit_str(value).map(Test::Is)
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Test, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = seq.next_element()? {
-            values.push(value);
-        }
-        Ok(Test::AnyOf(values))
+    fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Test, A::Error> {
+        ValuesVisitor.visit_seq(seq).map(Test::Is)
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Test, A::Error> {
-        let Some(kind) = map.next_key::<String>()? else {
-            return Err(de::Error::custom(format!("expected {TEST}, found an empty map")));
-        };
-        let test = match kind.as_str() {
-            "not" => Test::NoneOf(map.next_value::<OneOrMore>()?.0),
+        let kind = kind(&mut map, TEST)?;
+        let test = match kind.value.as_str() {
+            "not" => Test::IsNot(map.next_value()?),
             "present" => Test::Present(map.next_value()?),
-            kind => {
-                map.next_value::<de::IgnoredAny>()?;
-                match kind {
-                    "regex" | "cidr" | "list" => Test::NotYet(kind.to_owned()),
-                    _ => Test::Unknown(kind.to_owned()),
-                }
-            }
+            _ => Test::Is(values(&mut map, kind.clone())?),
         };
-        match map.next_key::<String>()? {
-            None => Ok(test),
-            Some(second) => {
-                let what = format!("one test to an entry, but `{second}` follows `{kind}`");
-                Err(de::Error::custom(what))
-            }
+        end(&mut map, &kind.value)?;
+        Ok(test)
+    }
+}
+
+struct ValuesVisitor;
+
+impl<'de> Visitor<'de> for ValuesVisitor {
+    type Value = Values;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(VALUES)
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Values, E> {
+        Ok(Values::Patterns(vec![value.to_owned()]))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
+        let mut patterns = Vec::new();
+        while let Some(pattern) = seq.next_element()? {
+            patterns.push(pattern);
+        }
+        Ok(Values::Patterns(patterns))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
+        let kind = kind(&mut map, VALUES)?;
+        let values = values(&mut map, kind.clone())?;
+        end(&mut map, &kind.value)?;
+        Ok(values)
+    }
+}
+
+struct NetworksVisitor;
+
+impl<'de> Visitor<'de> for NetworksVisitor {
+    type Value = Networks;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a network, the name of a list, or a list of them")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Networks, E> {
+        Ok(Networks::One(word.to_owned()))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Networks, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = seq.next_element()? {
+            words.push(word);
+        }
+        Ok(Networks::More(words))
+    }
+}
+
+/// The first key of a map, which says what the map is.
+fn kind<'de, A: de::MapAccess<'de>>(map: &mut A, expected: &str) -> Result<At<String>, A::Error> {
+    let empty = || de::Error::custom(format!("expected {expected}, found an empty map"));
+    map.next_key()?.ok_or_else(empty)
+}
+
+/// The value of that key.
+fn values<'de, A: de::MapAccess<'de>>(map: &mut A, kind: At<String>) -> Result<Values, A::Error> {
+    Ok(match kind.value.as_str() {
+        "cidr" => Values::Cidr(map.next_value()?),
+        "regex" => Values::Regex(map.next_value()?),
+        "list" => Values::List(map.next_value()?),
+        _ => {
+            map.next_value::<de::IgnoredAny>()?;
+            Values::Unknown(kind)
+        }
+    })
+}
+
+fn end<'de, A: de::MapAccess<'de>>(map: &mut A, kind: &str) -> Result<(), A::Error> {
+    match map.next_key::<String>()? {
+        None => Ok(()),
+        Some(second) => {
+            let what = format!("one test to an entry, but `{second}` follows `{kind}`");
+            Err(de::Error::custom(what))
         }
     }
 }
