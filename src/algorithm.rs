@@ -5,6 +5,7 @@
 
 pub mod mend;
 pub mod sliding_log;
+pub mod sliding_window;
 pub mod token_bucket;
 pub mod window;
 
@@ -12,6 +13,7 @@ use crate::limit::{Algorithm, Budget, Limit, Terms};
 use crate::time::Timestamp;
 
 use self::sliding_log::Log;
+use self::sliding_window::Pair;
 use self::token_bucket::Bucket;
 use self::window::Count;
 
@@ -23,6 +25,7 @@ pub enum State {
     Window(Count),
     Log(Box<Log>),
     Bucket(Bucket),
+    Pair(Pair),
 }
 
 /// Whether a cost has room.
@@ -41,7 +44,7 @@ pub struct Reading {
     pub used: u64,
     /// What is left of the capacity; for an unlimited budget the largest number there is.
     pub remaining: u64,
-    /// Microseconds until the window ends, or for logs and buckets until nothing is used.
+    /// Microseconds until the window ends, or where none does until nothing is used.
     pub reset_us: u64,
 }
 
@@ -50,6 +53,7 @@ pub fn fresh(limit: &Limit) -> State {
     match limit.algorithm {
         Algorithm::FixedWindow { .. } | Algorithm::Calendar(_) => State::Window(Count::default()),
         Algorithm::SlidingLog { .. } => State::Log(Box::default()),
+        Algorithm::SlidingWindow { .. } => State::Pair(Pair::default()),
         Algorithm::TokenBucket { .. } => State::Bucket(Bucket::default()),
     }
 }
@@ -63,6 +67,9 @@ pub fn fit(terms: &Terms<'_>, state: &State, now: Timestamp, cost: u64) -> Fit {
         }
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
             log.fit(*window_us, requests, now, cost)
+        }
+        (Algorithm::SlidingWindow { window_us }, State::Pair(pair)) => {
+            pair.fit(*window_us, requests, now, cost)
         }
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             bucket.fit(rate(terms, *window_us), terms.burst, now, cost)
@@ -79,6 +86,9 @@ pub fn read(terms: &Terms<'_>, state: &State, now: Timestamp, pending: u64) -> R
         }
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
             log.read(*window_us, now, pending)
+        }
+        (Algorithm::SlidingWindow { window_us }, State::Pair(pair)) => {
+            pair.read(*window_us, now, pending)
         }
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             bucket.read(rate(terms, *window_us), now, pending)
@@ -100,6 +110,9 @@ pub fn charge(terms: &Terms<'_>, state: &mut State, now: Timestamp, cost: u64) {
         }
         (Algorithm::SlidingLog { window_us }, State::Log(log)) => {
             log.charge(*window_us, now, cost);
+        }
+        (Algorithm::SlidingWindow { window_us }, State::Pair(pair)) => {
+            *pair = pair.charged(*window_us, now, cost);
         }
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             *bucket = bucket.charged(rate(terms, *window_us), now, cost);
@@ -132,7 +145,9 @@ fn window_end(terms: &Terms<'_>, now: Timestamp) -> Timestamp {
     match &terms.limit.algorithm {
         Algorithm::Calendar(calendar) => terms.calendar.unwrap_or(calendar).window(now).end,
         Algorithm::FixedWindow { window_us } => window::fixed_end(*window_us, now),
-        Algorithm::SlidingLog { .. } | Algorithm::TokenBucket { .. } => now,
+        Algorithm::SlidingLog { .. }
+        | Algorithm::SlidingWindow { .. }
+        | Algorithm::TokenBucket { .. } => now,
     }
 }
 

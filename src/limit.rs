@@ -40,6 +40,8 @@ pub enum Algorithm {
     Calendar(Calendar),
     /// Every span of this length, exactly.
     SlidingLog { window_us: u64 },
+    /// Every span of this length, estimated from two counts.
+    SlidingWindow { window_us: u64 },
     /// A bucket that holds `burst` and gives the budget back evenly over the window.
     TokenBucket {
         window_us: u64,
@@ -58,6 +60,7 @@ impl fmt::Display for Algorithm {
                 write!(f, "calendar {:?} in {}", calendar.period(), calendar.zone_name())
             }
             Algorithm::SlidingLog { window_us } => write!(f, "sliding_log of {window_us} us"),
+            Algorithm::SlidingWindow { window_us } => write!(f, "sliding_window of {window_us} us"),
             Algorithm::TokenBucket { window_us, .. } => {
                 write!(f, "token_bucket of {window_us} us")
             }

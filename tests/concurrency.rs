@@ -62,7 +62,7 @@ fn hammer(
 
 #[test]
 fn sixty_four_tasks_on_one_key_admit_exactly_the_budget() {
-    for algorithm in ["fixed_window", "sliding_log", "token_bucket"] {
+    for algorithm in ["fixed_window", "sliding_log", "sliding_window", "token_bucket"] {
         let rules = rules(&format!(
             "{{domain: d, rules: [{{name: r, count_by: [key], limits: [
                {{requests: 7001, per: hour, algorithm: {algorithm}}}]}}]}}"

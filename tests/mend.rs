@@ -27,6 +27,10 @@ rules:
     match: { kind: log }
     count_by: [key]
     limits: [{ name: l, requests: 10, per: hour, algorithm: sliding_log }]
+  - name: pair
+    match: { kind: pair }
+    count_by: [key]
+    limits: [{ name: l, requests: 10, per: hour, algorithm: sliding_window }]
   - name: bucket
     match: { kind: bucket }
     count_by: [key]
@@ -65,7 +69,7 @@ fn subject(kind: &str) -> Subject<'_> {
 
 #[tokio::test]
 async fn every_algorithm_can_be_set_added_to_and_taken_back_from() {
-    for kind in ["fixed", "calendar", "log", "bucket"] {
+    for kind in ["fixed", "calendar", "log", "pair", "bucket"] {
         let desk = Desk::new();
         assert_eq!(desk.adjust(kind, Amount::Add(3)).await, Ok((0, 3)), "{kind}");
         desk.clock.advance_us(60 * SECOND_US);

@@ -17,6 +17,7 @@ rules:
     limits:
       - { name: fixed, requests: 100, per: 30 days }
       - { name: log, requests: 90, per: 30 days, algorithm: sliding_log }
+      - { name: pair, requests: 85, per: 30 days, algorithm: sliding_window }
       - { name: bucket, requests: 80, per: 30 days, burst: 80 }
 ";
 
@@ -52,7 +53,7 @@ async fn what_is_exported_counts_on_where_it_is_imported() {
     let (old, new) = (folder(), folder());
     assert_eq!(ask(old.path(), 7).await, 73);
     let (code, exported, said) = tollgate(&["export"], &old.path().join("data"));
-    assert_eq!((code, said.as_str()), (0, "exported 3 counters\n"));
+    assert_eq!((code, said.as_str()), (0, "exported 4 counters\n"));
     let file = new.path().join("export.txt");
     fs::write(&file, &exported).expect("a writable folder");
     let file = file.to_str().expect("temporary paths are text");
@@ -100,7 +101,7 @@ async fn expired_lines_wipe_nothing() {
     fs::write(&file, exported.lines().map(expire).collect::<String>()).expect("writable");
     let (code, _, said) = tollgate(&["import", file.to_str().expect("text")], &data);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("3 had expired"), "{said}");
+    assert!(said.contains("4 had expired"), "{said}");
     assert_eq!(ask(folder.path(), 1).await, 72);
 }
 

@@ -64,6 +64,20 @@ fn a_sliding_log_admits_at_most_its_budget_in_any_window() {
 }
 
 #[test]
+fn a_sliding_window_admits_what_its_estimate_allows_and_never_twice_its_budget() {
+    promise(256, one_limit(traffic::estimate()), |(limit, calls)| {
+        let answers = agree(&Rules::by_key(vec![limit.clone()]), &calls)?;
+        let passed = admitted(&calls, &answers);
+        check::keeps_its_promise(&limit, &passed)?;
+        // By itself the estimate allows no more than the budget in a window of the epoch.
+        let aligned = Measure::Fixed { seconds: limit.measure.window_us() / SECOND_US };
+        let sums = check::by_window(&passed, &aligned);
+        prop_assert!(sums.values().all(|sum| Some(*sum) <= limit.budget), "{:?}", sums);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_token_bucket_admits_at_most_its_burst_and_what_drained_in_any_span() {
     promise(256, one_limit(traffic::bucket()), |(limit, calls)| {
         let answers = agree(&Rules::by_key(vec![limit.clone()]), &calls)?;
@@ -131,7 +145,8 @@ fn the_wait_is_exact_also_where_refused_calls_are_charged_with_the_largest_numbe
     // No bucket, which would take longer than any clock runs to give these back.
     let huge = select(vec![u64::MAX, u64::MAX / 2 + 1]);
     let hits = prop_oneof![8 => 1..=4u64, 1 => huge].prop_map(Hits::Take);
-    let measure = prop_oneof![traffic::fixed(), traffic::log(), traffic::calendar("UTC")];
+    let windows = prop_oneof![traffic::fixed(), traffic::calendar("UTC")];
+    let measure = prop_oneof![windows, traffic::log(), traffic::estimate()];
     let cases = traffic::plain(measure).prop_flat_map(move |limit| {
         let descriptor = hits.clone().prop_map(|hits| Descriptor::new(&[("key", "a")], hits));
         let windows_us = vec![limit.measure.window_us()];

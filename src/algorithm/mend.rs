@@ -3,6 +3,7 @@
 use crate::limit::{Algorithm, Budget, Charge, Limit, OnExceed, Terms};
 use crate::time::Timestamp;
 
+use super::sliding_window::Pair;
 use super::token_bucket::{Bucket, Rate};
 use super::{State, charge, fresh, rate, window, window_end};
 
@@ -13,13 +14,17 @@ pub fn holding(terms: &Terms<'_>, now: Timestamp, used: u64) -> State {
     state
 }
 
-/// Lowers what is used by so many hits, never below nothing. A log loses its newest hits.
+/// Lowers what is used by so many hits, never below nothing. What slides loses its newest
+/// hits, and of those of the window before a sliding window only what still counts of them.
 pub fn give_back(terms: &Terms<'_>, state: &mut State, now: Timestamp, hits: u64) {
     match (&terms.limit.algorithm, state) {
         (Algorithm::FixedWindow { .. } | Algorithm::Calendar(_), State::Window(count)) => {
             *count = count.at(now, || window_end(terms, now)).minus(hits);
         }
         (Algorithm::SlidingLog { .. }, State::Log(log)) => log.give_back(hits),
+        (Algorithm::SlidingWindow { window_us }, State::Pair(pair)) => {
+            *pair = pair.given_back(*window_us, now, hits);
+        }
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             *bucket = bucket.given_back(rate(terms, *window_us), now, hits);
         }
@@ -30,7 +35,8 @@ pub fn give_back(terms: &Terms<'_>, state: &mut State, now: Timestamp, hits: u64
 /// When any counter of this limit has expired at the latest, if nothing more is charged to it;
 /// none where that depends on how much was charged.
 ///
-/// A window ends when it ends, a log forgets its newest hit after a window. A bucket takes as long
+/// A window ends when it ends, a log forgets its newest hit after a window, and a sliding window
+/// with the end of the next one. A bucket takes as long
 /// as its slowest plan needs to empty it, and only where nothing is charged beyond the burst is
 /// that a known time.
 pub fn latest_expiry(limit: &Limit, now: Timestamp) -> Option<Timestamp> {
@@ -38,6 +44,7 @@ pub fn latest_expiry(limit: &Limit, now: Timestamp) -> Option<Timestamp> {
         Algorithm::FixedWindow { window_us } => Some(window::fixed_end(*window_us, now)),
         Algorithm::Calendar(calendar) => Some(calendar.window(now).end),
         Algorithm::SlidingLog { window_us } => Some(now.plus(*window_us)),
+        Algorithm::SlidingWindow { window_us } => Some(Pair::latest_empty_at(*window_us, now)),
         &Algorithm::TokenBucket { window_us, burst, requests_min } => {
             let bounded = limit.on_exceed == OnExceed::Deny
                 && limit.charge == Charge::Admitted

@@ -38,7 +38,9 @@ impl Default for Known {
 impl From<&Limit> for Kind {
     fn from(limit: &Limit) -> Kind {
         match limit.algorithm {
-            Algorithm::FixedWindow { .. } | Algorithm::Calendar(_) => Kind::Window,
+            Algorithm::FixedWindow { .. }
+            | Algorithm::Calendar(_)
+            | Algorithm::SlidingWindow { .. } => Kind::Window,
             Algorithm::SlidingLog { .. } => Kind::Log,
             Algorithm::TokenBucket { .. } => Kind::Bucket,
         }

@@ -35,6 +35,7 @@ pub fn algorithm(algorithm: &Algorithm) -> &'static str {
         Algorithm::FixedWindow { .. } => "fixed_window",
         Algorithm::Calendar(_) => "calendar",
         Algorithm::SlidingLog { .. } => "sliding_log",
+        Algorithm::SlidingWindow { .. } => "sliding_window",
         Algorithm::TokenBucket { .. } => "token_bucket",
     }
 }

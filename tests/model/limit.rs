@@ -26,6 +26,7 @@ pub enum Measure {
     Fixed { seconds: u64 },
     Calendar { period: Period, zone: TimeZone },
     Log { seconds: u64 },
+    Estimate { seconds: u64 },
     Bucket { seconds: u64, burst: u64 },
 }
 
@@ -95,14 +96,14 @@ impl Limit {
         u64::try_from(u128::from(capacity).saturating_sub(used)).expect("no more than a capacity")
     }
 
-    /// Microseconds until the window ends, or for logs and buckets until nothing is used.
+    /// Microseconds until the window ends, or otherwise until nothing is used.
     pub fn reset_us(&self, history: &[Charged], at: u64) -> Option<u64> {
         let now = self.measure.window(self.measure.moment(history, at));
         let over = |moment| match self.measure {
             Measure::Fixed { .. } | Measure::Calendar { .. } => {
                 self.measure.window(self.measure.moment(history, moment)) != now
             }
-            Measure::Log { .. } | Measure::Bucket { .. } => self.used_parts(history, moment) == 0,
+            _ => self.used_parts(history, moment) == 0,
         };
         first_moment(at, over).map(|moment| moment - at)
     }
@@ -118,6 +119,16 @@ impl Limit {
                 sum(&|hit| hit.window == window)
             }
             Measure::Log { seconds } => sum(&|hit| now < hit.at + seconds * SECOND_US),
+            Measure::Estimate { seconds } => {
+                let window_us = seconds * SECOND_US;
+                let number = now / window_us;
+                let in_window = |number| sum(&|hit| hit.at / window_us == number);
+                let end = (number + 1) * window_us;
+                // A clock that was set back cannot cover more than the whole window before.
+                let covered_us = u128::from((end - at).min(window_us));
+                let before = number.checked_sub(1).map_or(0, in_window);
+                in_window(number) * u128::from(window_us) + before * covered_us
+            }
             Measure::Bucket { seconds, .. } => self.overhang(history, seconds, now),
         }
     }
@@ -151,6 +162,7 @@ impl Measure {
         let seconds = match self {
             Measure::Fixed { seconds }
             | Measure::Log { seconds }
+            | Measure::Estimate { seconds }
             | Measure::Bucket { seconds, .. } => *seconds,
             Measure::Calendar { period: Period::Hour, .. } => 3600,
             Measure::Calendar { period: Period::Day, .. } => 86_400,
@@ -161,10 +173,13 @@ impl Measure {
         seconds * SECOND_US
     }
 
-    /// Parts of a hit: a bucket gives back less than a whole one in a microsecond.
+    /// Parts of a hit: a bucket gives back less than a whole one in a microsecond, and a window
+    /// that is covered in part counts for less than its hits.
     fn parts(&self) -> u128 {
         match self {
-            Measure::Bucket { seconds, .. } => u128::from(seconds * SECOND_US),
+            Measure::Estimate { seconds } | Measure::Bucket { seconds, .. } => {
+                u128::from(seconds * SECOND_US)
+            }
             _ => 1,
         }
     }
@@ -176,7 +191,7 @@ impl Measure {
     }
 
     /// The name of the window at a moment. Two moments share a window if and only if they share
-    /// its name; logs and buckets have no windows.
+    /// its name; what has no windows has no names.
     pub fn window(&self, at: u64) -> String {
         match self {
             Measure::Fixed { seconds } => (at / (seconds * SECOND_US)).to_string(),
@@ -185,7 +200,7 @@ impl Measure {
                 let zoned = Timestamp::from_microsecond(us).expect("a moment of this age");
                 zoned.to_zoned(zone.clone()).strftime(period.format()).to_string()
             }
-            Measure::Log { .. } | Measure::Bucket { .. } => String::new(),
+            _ => String::new(),
         }
     }
 }

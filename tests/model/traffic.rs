@@ -38,6 +38,10 @@ pub fn log() -> impl Strategy<Value = Measure> {
     seconds().prop_map(|seconds| Measure::Log { seconds })
 }
 
+pub fn estimate() -> impl Strategy<Value = Measure> {
+    seconds().prop_map(|seconds| Measure::Estimate { seconds })
+}
+
 pub fn bucket() -> impl Strategy<Value = Measure> {
     (seconds(), 1..=8u64).prop_map(|(seconds, burst)| Measure::Bucket { seconds, burst })
 }
@@ -48,7 +52,7 @@ pub fn calendar(zone_name: &'static str) -> impl Strategy<Value = Measure> {
 
 /// Any measure; calendars in UTC.
 pub fn measure() -> impl Strategy<Value = Measure> {
-    prop_oneof![fixed(), log(), bucket(), calendar("UTC")]
+    prop_oneof![fixed(), log(), estimate(), bucket(), calendar("UTC")]
 }
 
 pub fn period() -> impl Strategy<Value = Period> {

@@ -50,6 +50,7 @@ fn limit(limit: &Limit) -> String {
     let measure = match &limit.measure {
         Measure::Fixed { seconds } => format!("per: {seconds}s, algorithm: fixed_window"),
         Measure::Log { seconds } => format!("per: {seconds}s, algorithm: sliding_log"),
+        Measure::Estimate { seconds } => format!("per: {seconds}s, algorithm: sliding_window"),
         Measure::Bucket { seconds, burst } => format!("per: {seconds}s, burst: {burst}"),
         Measure::Calendar { period, .. } => {
             format!("per: {}, algorithm: calendar", period_name(*period))

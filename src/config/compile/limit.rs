@@ -16,10 +16,11 @@ use crate::time::SECOND_US;
 
 use super::Compiler;
 
-const ALGORITHMS: [&str; 4] = ["fixed_window", "calendar", "sliding_log", "token_bucket"];
+const ALGORITHMS: [&str; 5] =
+    ["fixed_window", "calendar", "sliding_log", "sliding_window", "token_bucket"];
 
 /// Algorithms that the language has and this release does not.
-const ALGORITHMS_TO_COME: [&str; 2] = ["sliding_window", "concurrency"];
+const ALGORITHMS_TO_COME: [&str; 1] = ["concurrency"];
 
 /// A compiled limit, with what decides whether two of them can share counters.
 pub struct PlanLimit {
@@ -226,6 +227,7 @@ impl<'d> Compiler<'d> {
         match name {
             "fixed_window" => Ok(Algorithm::FixedWindow { window_us }),
             "calendar" => self.calendar(limit.per.span, per),
+            "sliding_window" => Ok(Algorithm::SlidingWindow { window_us }),
             "sliding_log" => sliding_log(limit.requests.span, budget, window_us),
             _ => token_bucket(limit, budget, window_us),
         }

@@ -6,14 +6,18 @@
 
 use crate::algorithm::State;
 use crate::algorithm::sliding_log::Log;
+use crate::algorithm::sliding_window::Pair;
 use crate::algorithm::token_bucket::Bucket;
 use crate::algorithm::window::Count;
 use crate::key::CounterKey;
 use crate::store::NoteKey;
 use crate::time::Timestamp;
 
-/// The format that this release writes. It reads this one and every older one. A release that knows
-/// format 1 alone would take a block with a note in it for a damaged one.
+/// The format that this release writes. It reads this one and every older one.
+///
+/// A new kind of record is a new format: a release that does not know it would take a block with
+/// one for damage, skip it with all counters in it, and hand out their budgets again. Format 2
+/// brought pairs and notes.
 pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"tollgate";
@@ -35,6 +39,7 @@ const BUCKET: u8 = 2;
 const LOG: u8 = 3;
 const GONE: u8 = 4;
 const END: u8 = 5;
+const PAIR: u8 = 6;
 const NOTE: u8 = 7;
 const NOTE_GONE: u8 = 8;
 
@@ -247,6 +252,13 @@ fn put_counter(bytes: &mut Vec<u8>, key: CounterKey, expires_at: Timestamp, stat
                 put_u64(bytes, hits);
             }
         }
+        State::Pair(Pair { end, previous, current }) => {
+            put_key(bytes, PAIR, key);
+            put_u64(bytes, expires_at.as_micros());
+            put_u64(bytes, end.as_micros());
+            put_u64(bytes, *previous);
+            put_u64(bytes, *current);
+        }
     }
 }
 
@@ -301,6 +313,12 @@ impl Fields<'_> {
                 let state = State::Log(Box::new(log));
                 Some(Record::Counter { key, expires_at, state })
             }
+            PAIR => {
+                let (key, expires_at) = (self.key()?, self.timestamp()?);
+                let (end, previous, current) = (self.timestamp()?, self.u64()?, self.u64()?);
+                let state = State::Pair(Pair { end, previous, current });
+                Some(Record::Counter { key, expires_at, state })
+            }
             GONE => self.key().map(|key| Record::Gone { key }),
             NOTE => {
                 let (key, expires_at, count) = (self.note_key()?, self.timestamp()?, self.u32()?);
@@ -328,10 +346,11 @@ mod tests {
             counter(1, State::Window(Count { end: at(9), used: u64::MAX })),
             counter(2, State::Bucket(Bucket::new(u128::MAX, at(3)))),
             counter(3, State::Log(Box::new(Log::from_hits(vec![(at(1), 2), (at(5), 1)])))),
+            counter(4, State::Pair(Pair { end: at(8), previous: 7, current: u64::MAX })),
             Record::Gone { key: key(1) },
             Record::Note { key: NoteKey::from_u128(5), expires_at: at(7), bytes: (*b"{}").into() },
             Record::NoteGone { key: NoteKey::from_u128(6) },
-            Record::End { records: 4 },
+            Record::End { records: 5 },
         ]
     }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::algorithm::State;
 use crate::algorithm::sliding_log::Log;
+use crate::algorithm::sliding_window::Pair;
 use crate::algorithm::token_bucket::Bucket;
 use crate::algorithm::window::Count;
 use crate::key::{CounterKey, HashKey};
@@ -70,6 +71,9 @@ fn counter_line(key: CounterKey, expires_at: Timestamp, state: &State) -> String
                 let _ = write!(line, " {}:{hits}", stamp.as_micros());
             }
             line + "\n"
+        }
+        State::Pair(Pair { end, previous, current }) => {
+            format!("pair {key:032x} {expires} {} {previous} {current}\n", end.as_micros())
         }
     }
 }
@@ -138,6 +142,10 @@ fn counter(line: &str) -> Option<Record> {
             }
             State::Log(Box::new(Log::from_hits(hits)))
         }
+        "pair" => {
+            let (end, previous) = (moment(words.next()?)?, words.next()?.parse().ok()?);
+            State::Pair(Pair { end, previous, current: words.next()?.parse().ok()? })
+        }
         _ => return None,
     };
     words.next().is_none().then_some(Record::Counter { key, expires_at, state })
@@ -162,12 +170,13 @@ mod tests {
             State::Bucket(Bucket::new(u128::MAX, at(3))),
             State::Log(Box::new(Log::from_hits(vec![(at(1), 2), (at(5), 1)]))),
             State::Log(Box::default()),
+            State::Pair(Pair { end: at(8), previous: 7, current: 5 }),
         ];
         let key = CounterKey::from_u128(0xabc);
         let line = |state| line(&Record::Counter { key, expires_at: at(9), state });
         let lines: String = state.into_iter().filter_map(line).collect();
         let note = format!("note {:032x} 9000000 \"Once\"\n", 5);
-        head(HashKey::from_bytes([7; 16])) + &lines + &note + &tail(5)
+        head(HashKey::from_bytes([7; 16])) + &lines + &note + &tail(6)
     }
 
     #[test]
@@ -175,7 +184,7 @@ mod tests {
         let export = read(&text()).expect("a good export");
         assert_eq!(export.key.to_bytes(), [7; 16]);
         let again: String = export.records.iter().filter_map(line).collect();
-        assert_eq!(head(export.key) + &again + &tail(5), text());
+        assert_eq!(head(export.key) + &again + &tail(6), text());
     }
 
     #[test]
@@ -187,9 +196,10 @@ mod tests {
         assert_eq!(bad("bucket 0", "bucket z"), 4);
         assert_eq!(bad(":1\n", ":1 \n"), 5);
         assert_eq!(bad("1000000:2 5000000:1", "5000000:2 5000000:1"), 5);
-        assert_eq!(bad("note 0", "note z"), 7);
-        assert_eq!(bad("end 5", "end 6"), 8);
-        assert_eq!(bad("end 5\n", ""), 8);
-        assert_eq!(bad("end 5\n", "end 5\nmore\n"), 9);
+        assert_eq!(bad(" 7 5\n", " 7\n"), 7);
+        assert_eq!(bad("note 0", "note z"), 8);
+        assert_eq!(bad("end 6", "end 5"), 9);
+        assert_eq!(bad("end 6\n", ""), 9);
+        assert_eq!(bad("end 6\n", "end 6\nmore\n"), 10);
     }
 }
