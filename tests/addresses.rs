@@ -2,6 +2,7 @@
 
 mod harness;
 
+use harness::envoy::Edge;
 use tollgate::key::Identity;
 use tollgate::query::Entries;
 use tollgate::rules::RuleSet;
@@ -17,8 +18,8 @@ fn applies(test: &str, from: Option<&str>) -> bool {
     let rules = harness::rules(&format!(
         "domain: d
 lists:
-  europe: [2.0.0.0/8, '2a00::/12']
-  office: [192.0.2.7, '::1']
+  europe: [2.0.0.0/8, 2a00::/12]
+  office: [192.0.2.7, ::1]
   blocked: [acme-1, 'a*b', '']
 rules: [{{ name: r, match: {{ from: {test} }}, limits: [{{ requests: 1, per: minute }}] }}]
 "
@@ -50,7 +51,7 @@ fn a_cidr_takes_the_addresses_and_networks_in_it() {
         &["10.0.0.0", "10.255.255.255", "::ffff:10.1.2.3", "[::ffff:a00:1]", "10.1.0.0/16"],
         &["11.0.0.0", "9.255.255.255", "::a00:1", "0.0.0.0/0", "10.0.0.1:80", "ten", ""],
     );
-    check("{ cidr: '::1' }", &["::1", "[::1]", "0:0:0:0:0:0:0:1", "::1/128"], &["::2", "::/0"]);
+    check("{ cidr: ::1 }", &["::1", "[::1]", "0:0:0:0:0:0:0:1", "::1/128"], &["::2", "::/0"]);
     check(
         "{ cidr: europe }",
         &["2.1.2.3", "2a01::5", "2.0.0.0/8"],
@@ -137,4 +138,75 @@ fn other_masks_are_other_counters() {
     let names: Vec<_> = narrow.counters().into_iter().collect();
     assert_eq!(names.len(), 1);
     assert!(names[0].contains("by [from/24,128]"), "{names:?}");
+}
+
+#[tokio::test]
+async fn envoy_counts_the_clients_of_a_network_as_one_and_holds_each_part_of_the_world_apart() {
+    let rules = "
+domain: shop
+lists:
+  europe: [2.0.0.0/8, 2a00::/12]
+  office: [192.0.2.0/28]
+rules:
+  - name: europe
+    match: { remote_address: { cidr: europe } }
+    count_by: [{ entry: remote_address, v4: 24, v6: 64 }]
+    limits: [{ name: minute, requests: 2, per: minute }]
+  - name: elsewhere
+    match: { remote_address: { not: { cidr: [europe, office] } } }
+    count_by: [{ entry: remote_address, v4: 24, v6: 64 }]
+    limits: [{ name: minute, requests: 1, per: minute }]
+";
+    // Behind another proxy Envoy takes the client's address from the last hop that this one names.
+    let rate_limits = "[{ actions: [{ remote_address: {} }] }]";
+    let Some(edge) = Edge::start("envoy: networks", rules, rate_limits).await else { return };
+    for (from, status, left) in [
+        ("2.1.2.3", 200, Some("1")),
+        ("2.1.2.99", 200, Some("0")),
+        ("2.1.2.4", 429, Some("0")),
+        ("2.1.3.4", 200, Some("1")),
+        ("2a00:1:2:3::1", 200, Some("1")),
+        ("2a00:1:2:3:ffff::1", 200, Some("0")),
+        ("2a00:1:2:3::1", 429, Some("0")),
+        ("2a00:1:2:4::1", 200, Some("1")),
+        ("8.8.8.8", 200, Some("0")),
+        ("8.8.8.9", 429, Some("0")),
+        ("::ffff:8.8.8.10", 429, Some("0")),
+        ("192.0.2.1", 200, None),
+        ("192.0.2.1", 200, None),
+        ("192.0.2.16", 200, Some("0")),
+    ] {
+        let answer = edge.get("/v1/items", &[&format!("x-forwarded-for: {from}")]).await;
+        assert_eq!(answer.status, status, "{from}");
+        assert_eq!(answer.header("x-ratelimit-remaining"), left, "{from}");
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_envoy_masked_is_held_to_what_its_addresses_are() {
+    let rules = "
+domain: shop
+lists: { partners: [203.0.113.0/24] }
+rules:
+  - name: partners
+    match: { masked_remote_address: { cidr: partners }, remote_address: { cidr: partners } }
+    count_by: [{ entry: masked_remote_address, v4: 24 }]
+    limits: [{ name: minute, requests: 2, per: minute }]
+";
+    let rate_limits = "
+- actions:
+  - masked_remote_address: { v4_prefix_mask_len: 26 }
+  - remote_address: {}
+";
+    let Some(edge) = Edge::start("envoy: masked", rules, rate_limits).await else { return };
+    for (from, status, left) in [
+        ("203.0.113.1", 200, Some("1")),
+        ("203.0.113.200", 200, Some("0")),
+        ("203.0.113.70", 429, Some("0")),
+        ("203.0.112.1", 200, None),
+    ] {
+        let answer = edge.get("/v1/items", &[&format!("x-forwarded-for: {from}")]).await;
+        assert_eq!(answer.status, status, "{from}");
+        assert_eq!(answer.header("x-ratelimit-remaining"), left, "{from}");
+    }
 }

@@ -6,7 +6,7 @@ use proptest::sample::select;
 use tollgate::query::Hits;
 
 use super::limit::{Limit, Measure, OnExceed};
-use super::rules::{Conditions, Limits, Rule, Rules, Test};
+use super::rules::{Conditions, Limits, Rule, Rules, Test, Values};
 use super::{Call, Descriptor, traffic};
 
 /// One limit, and calls of one key.
@@ -104,7 +104,7 @@ pub fn rule_set() -> impl Strategy<Value = Rules> {
 /// This rule with costs: an export costs three, a look costs nothing.
 pub fn dear(mut rule: Rule) -> Rule {
     for (work, cost) in [("export", 3), ("look", 0)] {
-        let when = Conditions::from([("work", Test::AnyOf(vec![work.into()]))]);
+        let when = Conditions::from([("work", Test::AnyOf(Values::Patterns(vec![work.into()])))]);
         rule.costs.push((when, cost));
     }
     rule

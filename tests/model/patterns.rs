@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::limit::{Limit, Measure};
-use super::rules::{Conditions, Entry, Limits, Rule, Rules, Test};
+use super::rules::{Conditions, Entry, Limits, Rule, Rules, Test, Values};
 
 const KEYS: [&str; 4] = ["key", "plan", "path", "team"];
 
@@ -20,10 +20,18 @@ fn pattern() -> impl Strategy<Value = String> {
     vec(part, 0..5).prop_map(|parts| parts.concat())
 }
 
+fn values() -> impl Strategy<Value = Values> {
+    prop_oneof![
+        4 => vec(pattern(), 1..4).prop_map(Values::Patterns),
+        1 => vec(pattern(), 1..4).prop_map(Values::Regex),
+        1 => vec(value(), 0..4).prop_map(Values::List),
+    ]
+}
+
 fn test() -> impl Strategy<Value = Test> {
     prop_oneof![
-        5 => vec(pattern(), 1..4).prop_map(Test::AnyOf),
-        2 => vec(pattern(), 1..3).prop_map(Test::NoneOf),
+        5 => values().prop_map(Test::AnyOf),
+        2 => values().prop_map(Test::NoneOf),
         1 => any::<bool>().prop_map(Test::Present),
     ]
 }

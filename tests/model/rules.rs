@@ -34,9 +34,18 @@ pub type Conditions = BTreeMap<&'static str, Test>;
 
 #[derive(Clone, Debug)]
 pub enum Test {
-    AnyOf(Vec<String>),
-    NoneOf(Vec<String>),
+    AnyOf(Values),
+    NoneOf(Values),
     Present(bool),
+}
+
+#[derive(Clone, Debug)]
+pub enum Values {
+    Patterns(Vec<String>),
+    /// The same patterns, written as one expression.
+    Regex(Vec<String>),
+    /// Texts without any meaning, in a list of their own.
+    List(Vec<String>),
 }
 
 pub type Entry = (&'static str, String);
@@ -88,15 +97,24 @@ pub fn last<'e>(entries: &'e [Entry], key: &str) -> Option<&'e str> {
 fn all_hold(conditions: &Conditions, entries: &[Entry]) -> bool {
     conditions.iter().all(|(key, test)| {
         let value = last(entries, key);
-        let is_one_of = |patterns: &[String]| {
-            value.is_some_and(|value| patterns.iter().any(|pattern| matches(pattern, value)))
-        };
+        let is_one_of = |values: &Values| value.is_some_and(|value| values.contain(value));
         match test {
-            Test::AnyOf(patterns) => is_one_of(patterns),
-            Test::NoneOf(patterns) => !is_one_of(patterns),
+            Test::AnyOf(values) => is_one_of(values),
+            Test::NoneOf(values) => !is_one_of(values),
             Test::Present(present) => value.is_some() == *present,
         }
     })
+}
+
+impl Values {
+    fn contain(&self, value: &str) -> bool {
+        match self {
+            Values::Patterns(patterns) | Values::Regex(patterns) => {
+                patterns.iter().any(|pattern| matches(pattern, value))
+            }
+            Values::List(texts) => texts.iter().any(|text| text == value),
+        }
+    }
 }
 
 fn matches(pattern: &str, value: &str) -> bool {

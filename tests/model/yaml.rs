@@ -1,7 +1,9 @@
 //! Writes the model's rules as the file that the real thing reads.
 
+use std::collections::BTreeMap;
+
 use super::limit::{Limit, Measure, OnExceed, Period};
-use super::rules::{Conditions, Limits, Rule, Rules, Test};
+use super::rules::{Conditions, Limits, Rule, Rules, Test, Values};
 
 pub fn file(domain: &str, rules: &Rules) -> String {
     let Rules { zone, overrides, plans, rules } = rules;
@@ -11,6 +13,10 @@ pub fn file(domain: &str, rules: &Rules) -> String {
         for (name, limits) in plans {
             text += &format!("  {name}: {{ {} }}\n", limit_list(limits));
         }
+    }
+    let lists = lists(rules);
+    if !lists.is_empty() {
+        text += &format!("lists: {{ {} }}\n", lists.join(", "));
     }
     text += "rules:\n";
     text.extend(rules.iter().map(rule));
@@ -79,11 +85,55 @@ fn period_name(period: Period) -> &'static str {
 
 fn conditions(conditions: &Conditions) -> String {
     let pair = |(key, test): (&&str, &Test)| match test {
-        Test::AnyOf(patterns) => format!("{key}: {}", list(patterns)),
-        Test::NoneOf(patterns) => format!("{key}: {{ not: {} }}", list(patterns)),
+        Test::AnyOf(are) => format!("{key}: {}", values(are)),
+        Test::NoneOf(are) => format!("{key}: {{ not: {} }}", values(are)),
         Test::Present(present) => format!("{key}: {{ present: {present} }}"),
     };
     format!("{{ {} }}", conditions.iter().map(pair).collect::<Vec<_>>().join(", "))
+}
+
+fn values(values: &Values) -> String {
+    match values {
+        Values::Patterns(patterns) => list(patterns),
+        Values::Regex(patterns) => {
+            let patterns: Vec<_> = patterns.iter().map(|pattern| regex(pattern)).collect();
+            format!("{{ regex: '{}' }}", patterns.join("|"))
+        }
+        Values::List(texts) => format!("{{ list: {} }}", list_name(texts)),
+    }
+}
+
+fn regex(pattern: &str) -> String {
+    let meant = pattern.replace("\\*", "\0");
+    let literal = |char| match char {
+        '*' => ".*".to_owned(),
+        '\0' => r"\*".to_owned(),
+        '\\' => r"\\".to_owned(),
+        other => other.to_string(),
+    };
+    meant.chars().map(literal).collect()
+}
+
+/// Every list that the conditions name, once.
+fn lists(rules: &[Rule]) -> Vec<String> {
+    let costs = rules.iter().flat_map(|rule| rule.costs.iter().map(|(when, _)| when));
+    let all = rules.iter().map(|rule| &rule.conditions).chain(costs).flat_map(BTreeMap::values);
+    let named = all.filter_map(|test| match test {
+        Test::AnyOf(Values::List(texts)) | Test::NoneOf(Values::List(texts)) => Some(texts),
+        _ => None,
+    });
+    let lists: BTreeMap<_, _> = named.map(|texts| (list_name(texts), texts)).collect();
+    let list = |(name, texts): (_, &&Vec<String>)| match texts.is_empty() {
+        true => format!("{name}: []"),
+        false => format!("{name}: ['{}']", texts.join("', '")),
+    };
+    lists.iter().map(list).collect()
+}
+
+/// A name for what is in it.
+fn list_name(texts: &[String]) -> String {
+    let hex = |text: &String| text.bytes().map(|byte| format!("{byte:x}")).collect::<String>();
+    format!("l{}", texts.iter().map(|text| hex(text) + "-").collect::<String>())
 }
 
 /// A single value stands alone. In single quotes YAML leaves backslashes as they are.
