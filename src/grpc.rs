@@ -4,6 +4,7 @@
 
 mod from_proto;
 mod health;
+mod metadata;
 mod quotas;
 mod ratelimit;
 mod to_proto;

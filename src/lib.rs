@@ -14,6 +14,7 @@ pub mod time;
 
 // The core: how use is measured, where it is kept, what applies, what the answer is.
 pub mod algorithm;
+pub mod answer;
 pub mod directory;
 pub mod limiter;
 pub mod rules;

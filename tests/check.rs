@@ -3,23 +3,8 @@
 mod harness;
 
 use harness::KEY;
-use tollgate::config::{self, Loaded, Source};
-
-fn load(text: &str) -> Loaded {
-    config::compile_all(KEY, &[Source { name: "f.yaml".into(), text: text.into() }])
-}
-
-/// Fails unless the file is rejected with exactly these: place, and a part of what is said.
-fn check(text: &str, expected: &[(&str, &str)]) {
-    let rejected = load(text).rules.expect_err("bad rules").to_string();
-    assert_eq!(rejected.matches("error: ").count(), expected.len(), "\n{rejected}");
-    for (place, said) in expected {
-        let found = rejected.split("\n\n").any(|problem| {
-            problem.contains(&format!("f.yaml:{place}\n")) && problem.contains(said)
-        });
-        assert!(found, "`{said}` at {place} is missing from:\n{rejected}");
-    }
-}
+use harness::check::{check, load};
+use tollgate::config::{self, Source};
 
 /// Fails unless one limit of a rule is rejected with this at its column.
 fn check_limit(limit: &str, column: usize, said: &str) {
@@ -43,7 +28,7 @@ fn files_that_are_not_rules() {
 #[test]
 fn keys_that_are_wrong_or_not_built() {
     check("domain: d\nrulse: []\n", &[("2:1", "did you mean `rules`?")]);
-    for key in ["descriptors", "directory", "headers", "metadata"] {
+    for key in ["descriptors", "directory"] {
         let text = format!("domain: d\n{key}: {{ any: thing }}\n");
         check(&text, &[("2:1", &format!("`{key}` is part of the rules language, but not built"))]);
     }

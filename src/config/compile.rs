@@ -4,11 +4,13 @@
 //! be compiled is left out, and the caller uses the result only if nothing was found.
 
 mod alert;
+mod answer;
 mod condition;
 mod counted;
 mod limit;
 mod list;
 mod rule;
+mod template;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -73,6 +75,13 @@ pub fn compile(
     compiler.unused_lists();
     compiler.unused_targets(document);
     let mut domain = Domain::new(&key, &document.domain.value, document.overrides, rules);
+    let told = answer::Told {
+        headers: document.headers.as_ref(),
+        metadata: document.metadata,
+        on_refusal: document.on_refusal.as_ref(),
+    };
+    domain = domain.with_answers(compiler.answers(told));
+    compiler.shown(document, &domain);
     domain.alerts = std::mem::take(&mut compiler.alerts.targets);
     (domain, compiler.findings)
 }

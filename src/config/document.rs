@@ -5,6 +5,7 @@
 //! error that says so.
 
 mod alert;
+mod answer;
 mod counted;
 mod limit;
 mod rule;
@@ -12,6 +13,7 @@ mod test;
 mod word;
 
 pub use self::alert::Target;
+pub use self::answer::{Body, Headers, Names, OnRefusal, RetryAfter};
 pub use self::counted::{Counted, Masked};
 pub use self::limit::Limit;
 pub use self::rule::{Cost, PlanChoice, Rule};
@@ -36,9 +38,9 @@ pub struct Document {
     pub alerts: Option<Pairs<At<Target>>>,
     pub descriptors: Option<NotYet>,
     pub directory: Option<NotYet>,
-    pub headers: Option<NotYet>,
-    pub metadata: Option<NotYet>,
-    pub on_refusal: Option<NotYet>,
+    pub headers: Option<At<Headers>>,
+    pub metadata: Option<bool>,
+    pub on_refusal: Option<At<OnRefusal>>,
     pub secret_entries: Option<NotYet>,
     pub unmatched: Option<NotYet>,
 }

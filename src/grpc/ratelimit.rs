@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use crate::answer;
 use crate::gate::Gate;
 use crate::store::journal::Ticket;
 
@@ -28,7 +29,8 @@ impl RateLimit {
         let query = from_proto::query(request)?;
         let rules = self.gate.rules();
         let verdict = self.gate.decide(&rules, &query);
-        Ok((to_proto::response(&verdict), verdict.ticket))
+        let answer = answer::answer(&verdict, &query);
+        Ok((to_proto::response(&verdict, answer), verdict.ticket))
     }
 }
 

@@ -1,23 +1,38 @@
-//! From a verdict to the wire.
+//! From a verdict, and what is to be said of it, to the wire.
 //!
-//! Envoy makes the `x-ratelimit-*` and `retry-after` headers of these statuses, so each number
-//! here is one that an API's customer reads.
+//! Envoy makes the `x-ratelimit-*` and `retry-after` headers of these statuses unless the rules
+//! have headers of their own, so each number here is one that an API's customer reads.
 
+use crate::answer::{Answer, Header, Value};
 use crate::limit::{Per, Unit};
 use crate::limiter::{Shown, Standing, Status, Verdict};
 use crate::time::SECOND_US;
 
+use super::metadata;
+use super::proto::envoy::config::core::v3::HeaderValue;
 use super::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 use super::proto::envoy::service::ratelimit::v3::rate_limit_response::{
     Code, DescriptorStatus, RateLimit, rate_limit,
 };
 
-pub fn response(verdict: &Verdict<'_>) -> RateLimitResponse {
+pub fn response(verdict: &Verdict<'_>, answer: Answer<'_>) -> RateLimitResponse {
     RateLimitResponse {
         overall_code: code(!verdict.admitted).into(),
         statuses: verdict.statuses.iter().map(status).collect(),
+        response_headers_to_add: answer.headers.into_iter().map(header).collect(),
+        raw_body: answer.body.map(|body| body.text.into_bytes()).unwrap_or_default(),
+        dynamic_metadata: answer.metadata.map(|metadata| metadata::to_struct(&metadata)),
         ..RateLimitResponse::default()
     }
+}
+
+fn header(header: Header<'_>) -> HeaderValue {
+    let value = match header.value {
+        Value::Number(number) => number.to_string(),
+        Value::Unlimited => "-1".to_owned(),
+        Value::Text(text) => text,
+    };
+    HeaderValue { key: header.name.to_owned(), value, ..HeaderValue::default() }
 }
 
 fn status(status: &Status<'_>) -> DescriptorStatus {

@@ -74,7 +74,7 @@ pub struct Body {
     pub text: Template,
 }
 
-/// How values are written into a body, so that they cannot become part of its structure.
+/// How values are written into a text, so that they cannot become part of its structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Json,
@@ -82,6 +82,8 @@ pub enum Form {
     Markup,
     /// Values lose their control characters.
     Plain,
+    /// The value of a header: one line of visible ASCII, the rest percent-encoded.
+    Header,
 }
 
 /// A client whose timer holds milliseconds in 31 bits comes back at once when told to wait for a

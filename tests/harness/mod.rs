@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of the harness")]
 
 pub mod backend;
+pub mod check;
 pub mod disk;
 pub mod envoy;
 pub mod http;

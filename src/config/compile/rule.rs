@@ -56,7 +56,7 @@ impl<'d> Compiler<'d> {
             costs: self.costs(rule),
             limits: self.limits(*span, rule),
             prefix: rule_prefix(&self.key, self.domain, name),
-            answers: None,
+            answers: self.own_answers(rule),
         }
     }
 

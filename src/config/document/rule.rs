@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::config::decode::{At, NotYet, Pairs};
 
-use super::{Counted, Limit, Test};
+use super::{Counted, Headers, Limit, OnRefusal, Test};
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
@@ -20,10 +20,10 @@ pub struct Rule {
     pub counter: Option<NotYet>,
     pub dedupe: Option<NotYet>,
     pub enforce: Option<NotYet>,
-    pub headers: Option<NotYet>,
+    pub headers: Option<At<Headers>>,
     pub hold: Option<NotYet>,
-    pub metadata: Option<NotYet>,
-    pub on_refusal: Option<NotYet>,
+    pub metadata: Option<bool>,
+    pub on_refusal: Option<At<OnRefusal>>,
     pub refundable: Option<NotYet>,
     pub replaces: Option<NotYet>,
 }

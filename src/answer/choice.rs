@@ -1,0 +1,123 @@
+//! Which limit of a call is shown, which one refused it, and who says how.
+
+use crate::limit::Budget;
+use crate::limiter::{Reading, Verdict};
+use crate::rules::{Answers, Domain, Headers, OnRefusal, ResetForm, RetryAfter, Style};
+
+/// What one answer is made of.
+#[derive(Debug)]
+pub struct Choice<'v> {
+    /// Whose limits the headers tell, and how.
+    pub headers: Option<&'v Headers>,
+    pub shown: Option<Shown<'v>>,
+    /// The tightest limit that refuses; none if the call passes, or was refused by no limit.
+    pub refusing: Option<&'v Reading<'v>>,
+    /// What refused callers get, for a refused call.
+    pub on_refusal: Option<&'v OnRefusal>,
+    /// How long they are asked to wait, if they are.
+    pub retry_after: Option<RetryAfter>,
+    /// How moments are told.
+    pub reset: ResetForm,
+}
+
+/// The limit that is shown, and what is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'v> {
+    pub reading: &'v Reading<'v>,
+    pub remaining: u64,
+    pub wait_us: u64,
+}
+
+impl<'v> Choice<'v> {
+    pub fn of(domain: &'v Domain, verdict: &'v Verdict<'_>) -> Choice<'v> {
+        let readings: &'v [Reading<'v>] = &verdict.readings;
+        let refusing = tightest(readings.iter().filter(|reading| reading.refuses()));
+        let own = refusing.and_then(|reading| own_answers(reading));
+        let told = own.and_then(|own| own.headers.as_ref()).or(domain.answers.headers.as_ref());
+        let on_refusal =
+            own.and_then(|own| own.on_refusal.as_ref()).or(domain.answers.on_refusal.as_ref());
+        let (headers, shown) = shown(domain, readings);
+        let reset = match headers.or(told).map(|headers| &headers.style) {
+            Some(Style::XRateLimit { reset, .. }) => *reset,
+            _ => ResetForm::Unix,
+        };
+        Choice {
+            headers,
+            shown,
+            refusing,
+            on_refusal: on_refusal.filter(|_| !verdict.admitted),
+            retry_after: told.filter(|_| !verdict.admitted).and_then(|told| told.retry_after),
+            reset,
+        }
+    }
+
+    /// Whether a refused caller is told in a header how long to wait.
+    pub fn asks_to_wait(&self) -> bool {
+        self.retry_after.is_some()
+    }
+}
+
+/// The limit to show, and how. A limit whose rule has no headers is not shown, save that nothing
+/// else is when it refuses: a limit with room left is no explanation of a refusal.
+fn shown<'v>(
+    domain: &'v Domain,
+    readings: &'v [Reading<'v>],
+) -> (Option<&'v Headers>, Option<Shown<'v>>) {
+    let spoken = || readings.iter().filter(|reading| reading.is_spoken());
+    let named = |show: &str| tightest(spoken().filter(|reading| reading.label == show));
+    let shows = |headers: Option<&'v Headers>| headers.and_then(|headers| headers.show.as_deref());
+    if let Some(reading) = shows(domain.answers.headers.as_ref()).and_then(named) {
+        return (headers_of(domain, reading), Some(Shown::within_rule(reading, readings)));
+    }
+    let heard = |reading: &&Reading<'_>| reading.refuses() || is_told(headers_of(domain, reading));
+    let Some(reading) = tightest(spoken().filter(heard)) else { return (None, None) };
+    let headers = headers_of(domain, reading);
+    let shown = match shows(headers).and_then(named) {
+        Some(named) => Shown::within_rule(named, readings),
+        None => Shown { reading, remaining: reading.remaining, wait_us: reading.wait_us() },
+    };
+    (headers, Some(shown))
+}
+
+impl<'v> Shown<'v> {
+    /// A limit that is shown because it was named. Another limit of its rule may leave less, or
+    /// refuse what this one would let pass; then what is told is that, for a customer reads how
+    /// much he may still send and when he may send again, whichever window it is that decides.
+    fn within_rule(reading: &'v Reading<'v>, readings: &[Reading<'_>]) -> Shown<'v> {
+        let mut shown = Shown { reading, remaining: reading.remaining, wait_us: reading.wait_us() };
+        if reading.budget == Budget::Unlimited {
+            return shown;
+        }
+        let rule = |it: &Reading<'_>| it.rule.map(std::ptr::from_ref);
+        let beside = |it: &&Reading<'_>| {
+            it.votes && it.descriptor == reading.descriptor && rule(it) == rule(reading)
+        };
+        let refusing = reading.refuses();
+        for other in readings.iter().filter(beside) {
+            shown.remaining = shown.remaining.min(other.remaining);
+            if other.refuses() {
+                let known = if refusing { shown.wait_us } else { 0 };
+                shown.wait_us = other.wait_us().max(known);
+            }
+        }
+        shown
+    }
+}
+
+fn own_answers<'v>(reading: &Reading<'v>) -> Option<&'v Answers> {
+    reading.rule.and_then(|rule| rule.answers.as_deref())
+}
+
+fn headers_of<'v>(domain: &'v Domain, reading: &Reading<'v>) -> Option<&'v Headers> {
+    let own = own_answers(reading).and_then(|own| own.headers.as_ref());
+    own.or(domain.answers.headers.as_ref())
+}
+
+fn is_told(headers: Option<&Headers>) -> bool {
+    headers.is_some_and(|headers| !matches!(headers.style, Style::Silent))
+}
+
+/// Of equally tight limits the first.
+fn tightest<'v>(readings: impl Iterator<Item = &'v Reading<'v>>) -> Option<&'v Reading<'v>> {
+    readings.min_by_key(|reading| reading.tightness)
+}

@@ -1,0 +1,34 @@
+//! What an access log can say of a decision: all limits of the call, and the one that refused it.
+
+use crate::limiter::{Reading, Verdict};
+use crate::rules::Domain;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata<'v> {
+    /// The tightest limit that refuses, if any does.
+    pub refused_by: Option<&'v Reading<'v>>,
+    domain: &'v Domain,
+    readings: &'v [Reading<'v>],
+}
+
+impl<'v> Metadata<'v> {
+    /// Nothing if neither the domain nor a rule of the call asks for it.
+    pub fn of(
+        domain: &'v Domain,
+        verdict: &'v Verdict<'_>,
+        refused_by: Option<&'v Reading<'v>>,
+    ) -> Option<Metadata<'v>> {
+        let metadata = Metadata { refused_by, domain, readings: &verdict.readings };
+        let wanted = domain.answers.metadata == Some(true) || metadata.limits().next().is_some();
+        wanted.then_some(metadata)
+    }
+
+    /// The limits to tell of, shadow limits included: logs are not for the caller.
+    pub fn limits(&self) -> impl Iterator<Item = &'v Reading<'v>> {
+        let default = self.domain.answers.metadata;
+        self.readings.iter().filter(move |reading| {
+            let own = reading.rule.and_then(|rule| rule.answers.as_deref());
+            own.and_then(|own| own.metadata).or(default) == Some(true)
+        })
+    }
+}
