@@ -4,12 +4,14 @@
 //! its start to its end, and a reload never makes a call wait. A gate that opens only later, when
 //! what was on disk is back in memory, decides nothing before.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
+use crate::alert::Alert;
 use crate::limiter::{self, Verdict};
+use crate::notify::{self, Counts, Notifier, Queue};
 use crate::query::Query;
 use crate::rules::RuleSet;
 use crate::store::journal::{NotWritten, Shared, Ticket};
@@ -30,6 +32,9 @@ pub struct Gate {
     /// Whether somebody has asked for a domain that nobody has rules for: most often a slip in a
     /// proxy's configuration. Said once, because each call would say it again.
     strange_domain: AtomicBool,
+    alerts: Notifier,
+    /// The other end of `alerts`, until somebody takes it to deliver them.
+    alerts_to_deliver: Mutex<Option<Queue>>,
 }
 
 /// What this server wants of its callers.
@@ -67,6 +72,7 @@ const DOMAIN_SHOWN_CHARS: usize = 100;
 impl Gate {
     /// A gate over counters that end with the process; it is open at once.
     pub fn new(rules: RuleSet, clock: Clock) -> Gate {
+        let (alerts, to_deliver) = notify::queue();
         Gate {
             rules: ArcSwap::from_pointee(rules),
             counters: Arc::new(Memory::new()),
@@ -77,6 +83,8 @@ impl Gate {
             draining: AtomicBool::new(false),
             decisions: Counted::default(),
             strange_domain: AtomicBool::new(false),
+            alerts,
+            alerts_to_deliver: Mutex::new(Some(to_deliver)),
         }
     }
 
@@ -162,6 +170,23 @@ impl Gate {
             if verdict.admitted { &self.decisions.admitted } else { &self.decisions.refused };
         outcome.fetch_add(1, RELAXED);
         verdict
+    }
+
+    /// Sends word of a crossing on its way. Never waits; what finds no place in the queue is
+    /// dropped and counted.
+    pub fn raise(&self, alert: Alert) {
+        self.alerts.raise(alert);
+    }
+
+    /// What became of the alerts so far.
+    pub fn alerts(&self) -> Counts {
+        self.alerts.counts()
+    }
+
+    /// The alerts to deliver, for the one who does: the second who asks gets none.
+    pub fn alerts_to_deliver(&self) -> Option<Queue> {
+        // A poisoned lock means that somebody died between two whole steps.
+        self.alerts_to_deliver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// How many decisions were made.

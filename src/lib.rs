@@ -12,11 +12,12 @@ pub mod limit;
 pub mod query;
 pub mod time;
 
-// The core: how use is measured, where it is kept, what applies, what the answer is.
+// The core: how use is measured, where it is kept, what applies, what the answer is, whom to tell.
 pub mod algorithm;
 pub mod answer;
 pub mod directory;
 pub mod limiter;
+pub mod notify;
 pub mod rules;
 pub mod store;
 

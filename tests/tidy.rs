@@ -26,8 +26,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rules", &["alert", "directory", "key", "limit", "query"]),
     ("limiter", &["directory", "key", "limit", "query", "rules", "store", "time"]),
     ("answer", &["limit", "limiter", "query", "rules", "time"]),
+    ("notify", &["alert", "calendar", "time"]),
     ("config", &["alert", "calendar", "directory", "key", "limit", "rules", "time"]),
-    ("gate", &["directory", "limiter", "query", "rules", "store", "time"]),
+    ("gate", &["alert", "directory", "limiter", "notify", "query", "rules", "store", "time"]),
     ("audit", &["calendar", "time"]),
     (
         "quota",
@@ -48,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("grpc", &["answer", "audit", "gate", "limit", "limiter", "query", "quota", "store", "time"]),
     ("http", &["audit", "gate", "grpc", "key", "quota", "store", "time"]),
     ("transport", &["audit"]),
-    ("server", &["audit", "gate", "grpc", "http", "quota", "store", "time", "transport"]),
+    ("server", &["audit", "gate", "grpc", "http", "notify", "quota", "store", "time", "transport"]),
     ("settings", &[]),
     (
         "cli",
@@ -69,7 +70,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("tonic::", &["grpc", "http", "server", "transport"], "wire types stop at the rim"),
     ("axum", &["http", "transport"], "wire types stop at the rim"),
     ("prost", &["grpc"], "wire types stop at the rim"),
-    ("serde", &["audit", "config", "http", "store"], "the core is no file format"),
+    ("serde", &["audit", "config", "http", "notify", "store"], "the core is no file format"),
     ("tokio::spawn", &["server", "transport", "cli", "main"], "assembly is the only spawner"),
     ("unwrap()", &[], "an error has a name, and what cannot happen is expected with a reason"),
     ("println!", &[], "it panics when nobody reads; cli/say.rs does not"),

@@ -52,6 +52,11 @@ impl Webhook {
         self.0.host_str().unwrap_or_default()
     }
 
+    /// Scheme, host and port: alerts that go to one receiver have them in common.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
     /// The host, if it is an address that is not of the public Internet. A name says nothing
     /// here: what it stands for is known only when it is looked up.
     pub fn private_address(&self) -> Option<IpAddr> {

@@ -35,6 +35,11 @@ fn text(people: &People) -> String {
     text.family("tollgate_decisions_total", "counter", "Decisions made, by outcome.");
     text.sample("tollgate_decisions_total", "{outcome=\"admitted\"}", decisions.admitted);
     text.sample("tollgate_decisions_total", "{outcome=\"refused\"}", decisions.refused);
+    let alerts = gate.alerts();
+    text.family("tollgate_alerts_total", "counter", "Alerts, by what became of them.");
+    text.sample("tollgate_alerts_total", "{outcome=\"delivered\"}", alerts.delivered);
+    text.sample("tollgate_alerts_total", "{outcome=\"failed\"}", alerts.failed);
+    text.sample("tollgate_alerts_total", "{outcome=\"dropped\"}", alerts.dropped);
     text.family("tollgate_counters", "gauge", "Counters in memory, unswept ones included.");
     text.sample("tollgate_counters", "", gate.counters() as u64);
     if let Some(journal) = gate.journal() {
