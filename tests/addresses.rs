@@ -2,7 +2,10 @@
 
 mod harness;
 
+use harness::Server;
 use harness::envoy::Edge;
+use harness::http::Http;
+use serde_json::json;
 use tollgate::key::Identity;
 use tollgate::query::Entries;
 use tollgate::rules::RuleSet;
@@ -138,6 +141,39 @@ fn other_masks_are_other_counters() {
     let names: Vec<_> = narrow.counters().into_iter().collect();
     assert_eq!(names.len(), 1);
     assert!(names[0].contains("by [from/24,128]"), "{names:?}");
+}
+
+#[tokio::test]
+async fn people_see_and_erase_what_a_network_used_by_any_address_of_it() {
+    let server = Server::start(
+        "
+domain: shop
+rules:
+  - name: from
+    count_by: [{ entry: remote_address, v4: 24, v6: 64 }]
+    limits: [{ name: hour, requests: 9, per: hour }]
+  - name: by-key
+    count_by: [key, { entry: remote_address }]
+    limits: [{ name: hour, requests: 9, per: hour }]
+",
+    )
+    .await;
+    let http = Http::new(server.http);
+    server.client().await.ask("shop", &["remote_address=192.0.2.1"]).await;
+
+    let rules = http.get("/v1/rules").await.good();
+    let rules = &rules["domains"][0]["rules"];
+    assert_eq!(rules[0]["count_by"], json!(["remote_address/24,64"]));
+    assert_eq!(rules[1]["count_by"], json!(["key", "remote_address/32,128"]));
+    let usage = "/v1/usage?domain=shop&entries=remote_address=192.0.2.200";
+    assert_eq!(http.get(usage).await.good()["limits"][0]["used"], 1);
+    let neighbour =
+        json!({ "domain": "shop", "entries": { "remote_address": "::ffff:192.0.2.9" } });
+    let erased = http.post("/v1/erase", neighbour).await.good();
+    assert_eq!(erased["erased"], json!([{ "limit": "from.hour", "before": 1, "after": 0 }]));
+    assert_eq!(erased["unreachable"][0]["missing"], json!(["key"]));
+    assert_eq!(http.get(usage).await.good()["limits"][0]["used"], 0);
+    server.stop().await;
 }
 
 #[tokio::test]
