@@ -5,6 +5,7 @@
 
 mod compile;
 mod decode;
+mod directory;
 mod document;
 mod per;
 mod problem;
@@ -13,14 +14,16 @@ mod tree;
 
 pub use self::source::Source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::key::HashKey;
 use crate::rules::{Domain, RuleSet};
 
+use self::directory::Report;
 use self::document::Document;
 use self::problem::Problem;
+use self::tree::Node;
 
 /// What came of reading rules.
 #[derive(Debug)]
@@ -67,8 +70,12 @@ pub fn compile_all(key: HashKey, sources: &[Source]) -> Loaded {
     let mut domains = Vec::new();
     let mut owners: HashMap<Box<str>, &str> = HashMap::new();
     let (mut errors, mut error_text, mut warnings) = (0, String::new(), String::new());
-    for source in sources {
-        let (domain, mut problems) = compile_one(key, source);
+    let parsed: Vec<_> = sources.iter().map(|source| tree::parse(&source.text)).collect();
+    let directories = directory_files(sources, &parsed);
+    let is_rules = |source: &Source| !directories.contains(Path::new(&source.name));
+    let files = sources.iter().filter(|source| is_rules(source)).count();
+    for (source, parsed) in sources.iter().zip(parsed).filter(|(source, _)| is_rules(source)) {
+        let (domain, mut problems, report) = compile_one(key, source, parsed);
         if let Some((domain, at)) = domain {
             if let Some(owner) = owners.insert(domain.name.clone(), &source.name) {
                 let what = format!("domain `{}` is defined in {owner} already", domain.name);
@@ -82,6 +89,9 @@ pub fn compile_all(key: HashKey, sources: &[Source]) -> Loaded {
         errors += against.len();
         error_text += &problem::render_all(source, &against);
         warnings += &problem::render_all(source, &beside);
+        errors += report.errors;
+        error_text += &report.error_text;
+        warnings += &report.warnings;
     }
     let rules = match errors {
         0 => Ok(RuleSet::new(key, domains)),
@@ -90,26 +100,48 @@ pub fn compile_all(key: HashKey, sources: &[Source]) -> Loaded {
             Err(Rejected { text: error_text, errors })
         }
     };
-    Loaded { rules, warnings, files: sources.len() }
+    Loaded { rules, warnings, files }
 }
 
-/// One file's domain with the place of its name, and every finding about the file.
-fn compile_one(key: HashKey, source: &Source) -> (Option<(Domain, problem::Span)>, Vec<Problem>) {
-    let (root, mut problems) = tree::parse(&source.text);
+/// What came of reading a file as a tree.
+type Parsed = (Option<Node>, Vec<Problem>);
+
+/// Files that others name as their directories. They hold rows and no rules, though they may lie
+/// in a folder of rules.
+fn directory_files(sources: &[Source], parsed: &[Parsed]) -> HashSet<PathBuf> {
+    let from = |root: &Node| root.get("directory")?.get("from")?.text().map(str::to_owned);
+    let file = |(source, (root, _)): (&Source, &Parsed)| {
+        root.as_ref().and_then(from).map(|from| folder(source).join(from))
+    };
+    sources.iter().zip(parsed).filter_map(file).collect()
+}
+
+/// Where a file lies: paths in it are relative to this.
+fn folder(source: &Source) -> &Path {
+    Path::new(&source.name).parent().unwrap_or(Path::new(""))
+}
+
+/// One file's domain with the place of its name, every finding about the file, and what is wrong
+/// with its directory.
+fn compile_one(
+    key: HashKey,
+    source: &Source,
+    (root, mut problems): Parsed,
+) -> (Option<(Domain, problem::Span)>, Vec<Problem>, Report) {
     let Some(root) = root else {
         if problems.is_empty() {
             let remedy = "write at least `domain:` and `rules:`";
             problems.push(Problem::error(problem::Span::default(), "the file is empty", remedy));
         }
-        return (None, problems);
+        return (None, problems, Report::default());
     };
     let decoded = decode::decode::<Document>(&root);
     problems.extend(decoded.problems);
-    let Some(document) = decoded.value else { return (None, problems) };
-    let folder = Path::new(&source.name).parent().unwrap_or(Path::new(""));
-    let (domain, mut found) = compile::compile(key, &document, &decoded.left_out, folder);
+    let Some(document) = decoded.value else { return (None, problems, Report::default()) };
+    let left_out = &decoded.left_out;
+    let (domain, mut found, report) = compile::compile(key, &document, left_out, folder(source));
     // What is said of a whole may follow from a part that could not be read; the part is enough.
     found.retain(|finding| !problems.iter().any(|known| finding.span.contains(known.span)));
     problems.extend(found);
-    (Some((domain, document.domain.span)), problems)
+    (Some((domain, document.domain.span)), problems, report)
 }

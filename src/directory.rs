@@ -4,13 +4,14 @@
 //! both. Files give rows that stay as long as the rules they came with; people put others over
 //! them while the server runs. Knows neither where rows are read from nor what rules make of them.
 
-mod bytes;
 mod draft;
 mod known;
 mod live;
 mod row;
 
-pub use self::draft::{Draft, DraftLimit, DraftStage, Fault, Reader, Said};
+pub use self::draft::{
+    Draft, DraftLimit, DraftStage, Fault, Reader, SHOWN_CHARS, Said, looks_secret,
+};
 pub use self::known::{Kind, Known};
 pub use self::live::{Live, Lives};
 pub use self::row::{Allowance, Row, Stage};

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 
 use crate::alert::Alert;
+use crate::directory::Lives;
 use crate::limiter::{self, Verdict};
 use crate::notify::{self, Counts, Notifier, Queue};
 use crate::query::Query;
@@ -21,6 +22,8 @@ use crate::time::{Clock, Timestamp};
 #[derive(Debug)]
 pub struct Gate {
     rules: ArcSwap<RuleSet>,
+    /// Rows that people set. They stay when the rules are replaced.
+    lives: Lives,
     counters: Arc<Memory>,
     journal: Option<Arc<Shared>>,
     clock: Clock,
@@ -71,10 +74,13 @@ const DOMAIN_SHOWN_CHARS: usize = 100;
 
 impl Gate {
     /// A gate over counters that end with the process; it is open at once.
-    pub fn new(rules: RuleSet, clock: Clock) -> Gate {
+    pub fn new(mut rules: RuleSet, clock: Clock) -> Gate {
         let (alerts, to_deliver) = notify::queue();
+        let lives = Lives::default();
+        rules.attach(&lives);
         Gate {
             rules: ArcSwap::from_pointee(rules),
+            lives,
             counters: Arc::new(Memory::new()),
             journal: None,
             loaded_at: AtomicU64::new(clock.now().as_micros()),
@@ -147,7 +153,8 @@ impl Gate {
 
     /// Puts other rules in force, from the next call on. Counters stay as they are. Returns the
     /// rules that were in force.
-    pub fn replace(&self, rules: RuleSet) -> Arc<RuleSet> {
+    pub fn replace(&self, mut rules: RuleSet) -> Arc<RuleSet> {
+        rules.attach(&self.lives);
         self.loaded_at.store(self.now().as_micros(), RELAXED);
         self.rules.swap(Arc::new(rules))
     }

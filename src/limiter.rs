@@ -3,6 +3,7 @@
 //! Resolves each descriptor to the limits that hold it, has the store commit them together, and
 //! picks what to show of each. Knows no wire, no clock and no metrics.
 
+mod directed;
 mod reading;
 mod resolve;
 mod tightness;
@@ -13,10 +14,11 @@ pub use self::tightness::{Share, Tightness};
 pub use self::verdict::{Origin, Shown, Standing, Status, Verdict};
 
 use crate::query::Query;
-use crate::rules::RuleSet;
+use crate::rules::{Domain, RuleSet};
 use crate::store::{Applied, Ask, Memory};
 use crate::time::Timestamp;
 
+use self::directed::Directed;
 use self::resolve::{Resolved, Subject};
 use self::verdict::Candidate;
 
@@ -28,13 +30,30 @@ pub fn decide<'a>(
     now: Timestamp,
 ) -> Verdict<'a> {
     let domain = rules.domain(query.domain);
+    let directed = Directed::of(domain, query);
+    match directed.query(query, now) {
+        Some(query) => decide_directed((rules, domain), store, &query, &directed, now),
+        None => decide_directed((rules, domain), store, query, &directed, now),
+    }
+}
+
+/// Decides a call whose entries are those that count, be they its own or the directory's.
+fn decide_directed<'a>(
+    (rules, domain): (&'a RuleSet, Option<&'a Domain>),
+    store: &Memory,
+    query: &Query<'_>,
+    directed: &Directed,
+    now: Timestamp,
+) -> Verdict<'a> {
     let overrides = resolve::overrides(rules, domain, query);
-    let mut resolved = Resolved::default();
-    for (descriptor, limit) in query.descriptors.iter().zip(&overrides) {
+    let mut resolved = Resolved::at(now);
+    for (position, (descriptor, limit)) in query.descriptors.iter().zip(&overrides).enumerate() {
         match (domain, limit) {
             (None, _) => resolved.unmatched(),
             (Some(domain), Some(limit)) => resolved.brought_along(domain, descriptor, limit),
-            (Some(domain), None) => resolved.ruled(domain, descriptor),
+            (Some(domain), None) => {
+                resolved.ruled(domain, descriptor, directed.row(position));
+            }
         }
     }
     resolved.sum_by_counter();

@@ -59,6 +59,15 @@ impl<'a> Entries<'a> {
         self.0.iter().rev().find(|entry| entry.key == key).map(|entry| entry.value)
     }
 
+    /// These entries and more, which count where both have one of the same key.
+    pub fn with<'b>(&self, more: impl Iterator<Item = (&'b str, &'b str)>) -> Entries<'b>
+    where
+        'a: 'b,
+    {
+        let own = self.iter().map(|entry| (entry.key, entry.value));
+        own.chain(more).collect()
+    }
+
     /// Each key once, with the value that counts for it.
     pub fn distinct(&self) -> impl Iterator<Item = Entry<'a>> + '_ {
         let is_last = |(position, entry): &(usize, &Entry<'a>)| {

@@ -143,7 +143,7 @@ impl Quota {
     ) -> Result<Made, Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
-        let found = resolve::held(resolve::domain(&rules, subject)?, subject)?;
+        let found = resolve::held(resolve::domain(&rules, subject)?, subject, now)?;
         let targets = match limit {
             Some(name) => vec![found.named(name)?],
             None => found.targets,
@@ -209,10 +209,10 @@ fn make(
 ) -> Result<Made, Refusal> {
     let mut made = Made { at: now, counters: Vec::new(), ticket: None };
     for target in targets {
-        let mended = memory.mend(target.key, &target.limit.terms(), change, now)?;
+        let mended = memory.mend(target.key, &target.terms, change, now)?;
         made.ticket = made.ticket.max(mended.ticket);
         made.counters.push(Changed {
-            limit: target.limit.label.to_string(),
+            limit: target.label().to_owned(),
             before: mended.before.used,
             after: mended.after.used,
         });

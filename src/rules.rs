@@ -32,6 +32,7 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use crate::alert::Target;
+use crate::directory::{Directory, Lives, Row};
 use crate::key::{HashKey, Identity, LimitTag, Prefix};
 use crate::limit::{Algorithm, Limit};
 use crate::query::Entries;
@@ -56,6 +57,8 @@ pub struct Domain {
     speaks: bool,
     /// Where alerts may go, by name.
     pub alerts: HashMap<Box<str>, Arc<Target>>,
+    /// What is known of those who call, if the domain keeps a directory.
+    pub directory: Option<Directory>,
     rules: Box<[Rule]>,
     index: Index,
     override_prefix: Prefix,
@@ -116,6 +119,20 @@ impl RuleSet {
         self.domains.values()
     }
 
+    /// From now on the rows that people set are these.
+    pub fn attach(&mut self, lives: &Lives) {
+        for (name, domain) in &mut self.domains {
+            if let Some(directory) = &mut domain.directory {
+                directory.attach(lives.of(name));
+            }
+        }
+    }
+
+    /// Under which name a row that people set is kept.
+    pub fn row_identity(&self, domain: &str, key: &str) -> Identity {
+        self.hash_key.prefix(&["directory", domain, key]).identity()
+    }
+
     /// The tag of a limit that a call brought along.
     pub fn override_tag(&self, window_us: u64) -> LimitTag {
         let algorithm = Algorithm::FixedWindow { window_us };
@@ -158,6 +175,7 @@ impl Domain {
             overrides,
             answers: Answers::default(),
             alerts: HashMap::new(),
+            directory: None,
             speaks: rules.iter().any(|rule| rule.answers.is_some()),
             index: Index::new(&rules),
             override_prefix: key.prefix(&["override", name]),
@@ -185,6 +203,12 @@ impl Domain {
         let candidates = self.index.candidates(entries);
         let rules = candidates.into_iter().map(|position| &self.rules[position as usize]);
         rules.filter(|rule| rule.applies(entries)).collect()
+    }
+
+    /// What the directory knows of whoever has these entries.
+    pub fn row(&self, entries: &Entries<'_>) -> Option<Arc<Row>> {
+        let directory = self.directory.as_ref()?;
+        directory.row(entries.get(&directory.by)?)
     }
 
     /// Whose budget an override is: that of all its entries, in order.

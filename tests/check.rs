@@ -28,7 +28,7 @@ fn files_that_are_not_rules() {
 #[test]
 fn keys_that_are_wrong_or_not_built() {
     check("domain: d\nrulse: []\n", &[("2:1", "did you mean `rules`?")]);
-    for key in ["descriptors", "directory"] {
+    for key in ["descriptors"] {
         let text = format!("domain: d\n{key}: {{ any: thing }}\n");
         check(&text, &[("2:1", &format!("`{key}` is part of the rules language, but not built"))]);
     }

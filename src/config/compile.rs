@@ -7,6 +7,7 @@ mod alert;
 mod answer;
 mod condition;
 mod counted;
+mod directory;
 mod limit;
 mod list;
 mod rule;
@@ -21,6 +22,7 @@ use crate::key::HashKey;
 use crate::rules::Domain;
 
 use super::decode::{At, Pairs};
+use super::directory::Report;
 use super::document::{Document, Plan};
 use super::problem::{Problem, Span};
 
@@ -54,7 +56,7 @@ pub fn compile(
     document: &Document,
     left_out: &HashSet<String>,
     folder: &Path,
-) -> (Domain, Vec<Problem>) {
+) -> (Domain, Vec<Problem>, Report) {
     let plans = document.plans.as_ref().map_or(&[][..], |Pairs(plans)| plans);
     let mut compiler = Compiler {
         key,
@@ -74,6 +76,8 @@ pub fn compile(
     let rules = compiler.rules(document);
     compiler.unused_lists();
     compiler.unused_targets(document);
+    let directory = document.directory.as_ref();
+    let (directory, report) = directory.map(|it| compiler.directory(it, &rules)).unzip();
     let mut domain = Domain::new(&key, &document.domain.value, document.overrides, rules);
     let told = answer::Told {
         headers: document.headers.as_ref(),
@@ -83,7 +87,8 @@ pub fn compile(
     domain = domain.with_answers(compiler.answers(told));
     compiler.shown(document, &domain);
     domain.alerts = std::mem::take(&mut compiler.alerts.targets);
-    (domain, compiler.findings)
+    domain.directory = directory;
+    (domain, compiler.findings, report.unwrap_or_default())
 }
 
 impl<'d> Compiler<'d> {

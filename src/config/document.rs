@@ -7,6 +7,7 @@
 mod alert;
 mod answer;
 mod counted;
+mod directory;
 mod limit;
 mod rule;
 mod test;
@@ -15,6 +16,7 @@ mod word;
 pub use self::alert::Target;
 pub use self::answer::{Body, Headers, Names, OnRefusal, RetryAfter};
 pub use self::counted::{Counted, Masked};
+pub use self::directory::Directory;
 pub use self::limit::Limit;
 pub use self::rule::{Cost, PlanChoice, Rule};
 pub use self::test::{Networks, Test, Values};
@@ -37,7 +39,7 @@ pub struct Document {
     pub rules: Option<Vec<At<Rule>>>,
     pub alerts: Option<Pairs<At<Target>>>,
     pub descriptors: Option<NotYet>,
-    pub directory: Option<NotYet>,
+    pub directory: Option<Directory>,
     pub headers: Option<At<Headers>>,
     pub metadata: Option<bool>,
     pub on_refusal: Option<At<OnRefusal>>,

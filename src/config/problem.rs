@@ -53,13 +53,18 @@ impl Problem {
 
     /// The problem for people: file, line, column, the line itself, and the remedy.
     pub fn render(&self, source: &Source) -> String {
+        self.draw(source, 1, self.first_line(&source.text))
+    }
+
+    /// The problem as found at `span` of a part of a file that begins with line `first_line`.
+    pub fn draw(&self, part: &Source, first_line: usize, span: Span) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let span = self.first_line(&source.text);
-        let snippet = Snippet::source(source.text.as_str())
-            .path(source.name.as_str())
+        let snippet = Snippet::source(part.text.as_str())
+            .path(part.name.as_str())
+            .line_start(first_line)
             .annotation(AnnotationKind::Primary.span(span.start..span.end));
         let mut group: Group<'_> = level.primary_title(self.what.as_str()).element(snippet);
         if !self.remedy.is_empty() {

@@ -29,6 +29,13 @@ pub struct Unreadable {
     why: String,
 }
 
+impl Unreadable {
+    /// The same as a part of a sentence about whatever named the path.
+    pub fn what(&self) -> String {
+        format!("cannot read {}: {}", self.path.display(), self.why)
+    }
+}
+
 /// Reads files, and of directories every `*.yaml` in name order. Returns every file that could be
 /// read and every reason why one could not.
 pub fn read_all(paths: &[PathBuf]) -> (Vec<Source>, Vec<Unreadable>) {
@@ -70,7 +77,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Source, Unreadable> {
+/// Reads one file.
+pub fn read(path: &Path) -> Result<Source, Unreadable> {
     let failed = |error: io::Error| unreadable(path, error.to_string());
     let mut text = Vec::new();
     let file = fs::File::open(path).map_err(failed)?;

@@ -50,6 +50,20 @@ pub struct Key {
     pub span: Span,
 }
 
+impl Node {
+    /// What stands under this key of a map.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        let Value::Map(pairs) = &self.value else { return None };
+        pairs.iter().find(|pair| pair.key.text == key).map(|pair| &pair.value)
+    }
+
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&str> {
+        let Value::Scalar(scalar) = &self.value else { return None };
+        Some(&scalar.text)
+    }
+}
+
 impl Scalar {
     /// YAML's ways to write nothing.
     pub fn is_null(&self) -> bool {

@@ -22,16 +22,18 @@ pub struct Known {
     pub zone: TimeZone,
     /// Limits by label.
     pub limits: HashMap<Box<str>, Kind, RandomState>,
-    /// The plans there are, by the entry that names them; none where every name is as good.
+    /// The plans there are, by the entry that names them.
     pub plans: HashMap<Box<str>, HashSet<Box<str>>, RandomState>,
     /// Alert targets.
     pub targets: HashSet<Box<str>, RandomState>,
+    /// The rules could be read in part only: a name that is not here may be there all the same.
+    pub partial: bool,
 }
 
 impl Default for Known {
     fn default() -> Known {
-        let (limits, plans, targets) = Default::default();
-        Known { zone: TimeZone::UTC, limits, plans, targets }
+        let (limits, plans, targets, partial) = Default::default();
+        Known { zone: TimeZone::UTC, limits, plans, targets, partial }
     }
 }
 

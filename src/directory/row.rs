@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::limit::Budget;
+use crate::limit::{Budget, Limit, Terms};
 use crate::time::Timestamp;
 
 /// All that is known of one key. Stages in force at a moment hold together; of what two of them
@@ -48,6 +48,10 @@ impl Row {
         &self.stages
     }
 
+    pub fn into_stages(self) -> Vec<Stage> {
+        self.stages.into()
+    }
+
     /// The stages in force, those that outrank the others last.
     pub fn in_force(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = &Stage> {
         self.stages.iter().filter(move |stage| stage.holds(now))
@@ -67,6 +71,18 @@ impl Row {
     /// The burst of the limit with this label, if the row has one of its own.
     pub fn burst(&self, limit: &str, now: Timestamp) -> Option<u64> {
         self.allowances(limit, now).find_map(|allowance| allowance.burst)
+    }
+
+    /// The limit as it binds this key.
+    pub fn terms<'l>(&self, limit: &'l Limit, now: Timestamp) -> Terms<'l> {
+        let mut terms = limit.terms();
+        if let Some(budget) = self.budget(&limit.label, now) {
+            terms = terms.with_budget(budget);
+        }
+        if let Some(burst) = self.burst(&limit.label, now) {
+            terms.burst = burst;
+        }
+        terms
     }
 
     /// The day on which this key's months begin, if it is a day of its own.

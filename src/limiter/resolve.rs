@@ -4,19 +4,21 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use crate::directory::Row;
 use crate::key::Identity;
 use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed, Terms};
 use crate::query::{Descriptor, Hits, Override, Query};
 use crate::rules::{Domain, Held, Rule, RuleSet};
 use crate::store::{HITS_INLINE, Hit};
+use crate::time::Timestamp;
 
 use super::verdict::Origin;
 
 /// The hits of a whole call, and which of them belong to which descriptor.
 ///
 /// `'r` is the life of the rules, `'c` that of the call.
-#[derive(Default)]
 pub struct Resolved<'r, 'c> {
+    now: Timestamp,
     pub subjects: SmallVec<[Subject; 2]>,
     pub hits: SmallVec<[Hit<'c>; HITS_INLINE]>,
     /// Where each hit's limit comes from.
@@ -80,6 +82,12 @@ impl Amount {
 }
 
 impl<'r: 'c, 'c> Resolved<'r, 'c> {
+    /// Nothing yet of a call at this moment.
+    pub fn at(now: Timestamp) -> Resolved<'r, 'c> {
+        let (subjects, hits, origins) = Default::default();
+        Resolved { now, subjects, hits, origins }
+    }
+
     /// A descriptor of an unknown domain.
     pub fn unmatched(&mut self) {
         self.finish(self.hits.len(), false);
@@ -94,24 +102,25 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         self.finish(first, false);
     }
 
-    /// A descriptor that the domain's rules hold.
-    pub fn ruled(&mut self, domain: &'r Domain, asked: &Descriptor<'_>) {
+    /// A descriptor that the domain's rules hold, and what the directory knows of it.
+    pub fn ruled(&mut self, domain: &'r Domain, asked: &Descriptor<'_>, row: Option<&Row>) {
         let first = self.hits.len();
         let mut refused = false;
         for rule in domain.matching(&asked.entries) {
-            refused |= !self.rule(rule, asked);
+            refused |= !self.rule(rule, asked, row);
         }
         self.finish(first, refused);
     }
 
     /// Adds the hits of one rule; false if it serves no plan for this descriptor.
-    fn rule(&mut self, rule: &'r Rule, asked: &Descriptor<'_>) -> bool {
+    fn rule(&mut self, rule: &'r Rule, asked: &Descriptor<'_>, row: Option<&Row>) -> bool {
         let Held::To(limits) = rule.held(&asked.entries) else { return false };
         let identity = rule.identity(&asked.entries);
         let amount = Amount::of(asked.hits, rule.cost(&asked.entries));
         for limit in limits {
             let origin = Origin { label: &limit.label, rule: Some(rule) };
-            self.push(identity, limit.terms(), origin, amount);
+            let terms = row.map_or_else(|| limit.terms(), |row| row.terms(limit, self.now));
+            self.push(identity, terms, origin, amount);
         }
         true
     }

@@ -42,22 +42,26 @@ pub fn find<'r>(
     now: Timestamp,
 ) -> Result<Found<'r>, Refusal> {
     let mut found = Found { targets: Vec::new(), unreachable: Vec::new() };
+    let row = domain.row(&subject.entries);
+    let entries = &subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
     for rule in domain.rules().iter().filter(|rule| may_have_applied(rule, &subject.entries)) {
-        let (given, missing): (Vec<&str>, Vec<&str>) = rule
-            .count_by
-            .iter()
-            .map(|counted| &*counted.entry)
-            .partition(|entry| subject.entries.get(entry).is_some());
+        let counted = || rule.count_by.iter().map(|counted| &*counted.entry);
+        // What a whole team used is not erased with one of its keys.
+        if counted().all(|entry| subject.entries.get(entry).is_none()) {
+            continue;
+        }
+        let missing: Vec<&str> = counted().filter(|entry| entries.get(entry).is_none()).collect();
         if missing.is_empty() {
-            found.targets.extend(resolve::targets(rule, rule.all_limits(), subject));
-        } else if !given.is_empty() {
+            let terms = |limit: &'r Limit| limit.terms();
+            found.targets.extend(resolve::targets(rule, rule.all_limits(), entries, terms));
+        } else {
             found.unreachable.extend(unreachable(rule, &missing, now));
         }
     }
     // Plans share the counters of limits with one name and window.
     found.targets.sort_by_key(|target| target.key);
     found.targets.dedup_by_key(|target| target.key);
-    found.targets.sort_by(|a, b| a.limit.label.cmp(&b.limit.label));
+    found.targets.sort_by(|a, b| a.label().cmp(b.label()));
     if found.targets.is_empty() && found.unreachable.is_empty() {
         return Err(resolve::no_rule(domain));
     }

@@ -1,8 +1,11 @@
 //! From entries to counters, by the same steps as a decision takes.
 
+use crate::directory::Row;
 use crate::key::CounterKey;
-use crate::limit::Limit;
+use crate::limit::{Limit, Terms};
+use crate::query::Entries;
 use crate::rules::{Domain, Held, Rule, RuleSet};
+use crate::time::Timestamp;
 
 use super::{Refusal, Subject};
 
@@ -10,7 +13,7 @@ use super::{Refusal, Subject};
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'r> {
     pub rule: &'r Rule,
-    pub limit: &'r Limit,
+    pub terms: Terms<'r>,
     pub key: CounterKey,
 }
 
@@ -31,12 +34,20 @@ pub fn domain<'r>(rules: &'r RuleSet, subject: &Subject<'_>) -> Result<&'r Domai
     })
 }
 
-pub fn held<'r>(domain: &'r Domain, subject: &Subject<'_>) -> Result<Found<'r>, Refusal> {
+pub fn held<'r>(
+    domain: &'r Domain,
+    subject: &Subject<'_>,
+    now: Timestamp,
+) -> Result<Found<'r>, Refusal> {
     let mut found = Found { targets: Vec::new(), without_plan: Vec::new() };
-    let matching = domain.matching(&subject.entries);
+    let row = domain.row(&subject.entries);
+    let row = row.as_deref();
+    let entries = &subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
+    let matching = domain.matching(entries);
+    let terms = |limit: &'r Limit| terms(row, limit, now);
     for rule in &matching {
-        match rule.held(&subject.entries) {
-            Held::To(limits) => found.targets.extend(targets(rule, limits, subject)),
+        match rule.held(entries) {
+            Held::To(limits) => found.targets.extend(targets(rule, limits, entries, terms)),
             Held::Refused => found.without_plan.push(rule),
         }
     }
@@ -51,19 +62,36 @@ pub fn no_rule(domain: &Domain) -> Refusal {
 pub fn targets<'r>(
     rule: &'r Rule,
     limits: impl IntoIterator<Item = &'r Limit>,
-    subject: &Subject<'_>,
-) -> impl Iterator<Item = Target<'r>> {
-    let identity = rule.identity(&subject.entries);
-    let target = move |limit: &'r Limit| Target { rule, limit, key: identity.counter(limit.tag) };
-    limits.into_iter().map(target)
+    entries: &Entries<'_>,
+    terms: impl Fn(&'r Limit) -> Terms<'r>,
+) -> Vec<Target<'r>> {
+    let identity = rule.identity(entries);
+    let target = move |limit: &'r Limit| Target {
+        rule,
+        terms: terms(limit),
+        key: identity.counter(limit.tag),
+    };
+    limits.into_iter().map(target).collect()
+}
+
+/// A limit as it binds whoever has this row.
+fn terms<'r>(row: Option<&Row>, limit: &'r Limit, now: Timestamp) -> Terms<'r> {
+    row.map_or_else(|| limit.terms(), |row| row.terms(limit, now))
+}
+
+impl Target<'_> {
+    /// Rule and limit name.
+    pub fn label(&self) -> &str {
+        &self.terms.limit.label
+    }
 }
 
 impl<'r> Found<'r> {
     /// The counter of the limit with this label.
     pub fn named(&self, label: &str) -> Result<Target<'r>, Refusal> {
-        let named = self.targets.iter().find(|target| *target.limit.label == *label);
+        let named = self.targets.iter().find(|target| target.label() == label);
         named.copied().ok_or_else(|| {
-            let labels: Vec<_> = self.targets.iter().map(|target| &*target.limit.label).collect();
+            let labels: Vec<_> = self.targets.iter().map(Target::label).collect();
             let there = labels.join(", ");
             Refusal::NotFound(format!(
                 "limit `{label}` does not apply to these entries; those that do: {there}"

@@ -42,7 +42,7 @@ pub fn usage(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Usage, Refusal> {
-    let found = resolve::held(domain, subject)?;
+    let found = resolve::held(domain, subject, now)?;
     Ok(Usage {
         domain: domain.name.to_string(),
         limits: found.targets.iter().map(|target| of(target, memory, now)).collect(),
@@ -51,9 +51,9 @@ pub fn usage(
 }
 
 fn of(target: &Target<'_>, memory: &Memory, now: Timestamp) -> Use {
-    let limit = target.limit;
-    let reading = memory.reading(target.key, &limit.terms(), now);
-    let requests = match limit.budget {
+    let (limit, terms) = (target.terms.limit, target.terms);
+    let reading = memory.reading(target.key, &terms, now);
+    let requests = match terms.budget {
         Budget::Requests(requests) => Some(requests),
         Budget::Unlimited => None,
     };
@@ -64,7 +64,7 @@ fn of(target: &Target<'_>, memory: &Memory, now: Timestamp) -> Use {
         requests,
         remaining: requests.map(|requests| reading.remaining.min(requests)),
         per: words::per(limit.per),
-        on_exceed: words::on_exceed(limit.on_exceed),
+        on_exceed: words::on_exceed(terms.on_exceed),
         reset_seconds: reading.reset_us.div_ceil(SECOND_US),
         reset_at: calendar::rfc3339(now.plus(reading.reset_us)),
     }
