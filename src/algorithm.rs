@@ -163,10 +163,27 @@ fn rate(terms: &Terms<'_>, window_us: u64) -> token_bucket::Rate {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
+    use crate::calendar::{Anchor, Calendar, Period, moment};
     use crate::key::HashKey;
     use crate::limit::{Charge, Durability, OnExceed, Per, Unit};
 
     use super::*;
+
+    fn limit(unit: Unit, algorithm: Algorithm) -> Limit {
+        Limit {
+            label: "per-key.rate".into(),
+            budget: Budget::Requests(10),
+            per: Per { count: 1, unit },
+            tag: HashKey::from_bytes([7; 16]).tag(&["rate"]),
+            algorithm,
+            on_exceed: OnExceed::Deny,
+            charge: Charge::Admitted,
+            durability: Durability::Ordinary,
+            alert: None,
+        }
+    }
 
     #[test]
     fn a_bucket_is_kept_until_the_slowest_plan_has_emptied_it() {
@@ -174,21 +191,41 @@ mod tests {
         // had meanwhile changed to a plan with 1 found its bucket full or empty, depending on
         // whether the sweep had come by.
         let algorithm = Algorithm::TokenBucket { window_us: 1, burst: 10, requests_min: 1 };
-        let limit = Limit {
-            label: "per-key.rate".into(),
-            budget: Budget::Requests(10),
-            per: Per { count: 1, unit: Unit::Second },
-            tag: HashKey::from_bytes([7; 16]).tag(&["rate"]),
-            algorithm,
-            on_exceed: OnExceed::Deny,
-            charge: Charge::Admitted,
-            durability: Durability::Ordinary,
-            alert: None,
-        };
+        let limit = limit(Unit::Second, algorithm);
         let (mut state, now) = (fresh(&limit), Timestamp::from_secs(1));
         let terms = limit.terms();
         charge(&terms, &mut state, now, 10);
         assert_eq!(read(&terms, &state, now, 0).reset_us, 1);
         assert_eq!(expires_at(&terms, &state, now), now.plus(10));
+    }
+
+    #[test]
+    fn a_key_with_a_new_anchor_ends_its_month_and_then_moves() {
+        let at = |text| moment(text, &TimeZone::UTC).expect("a moment");
+        let months = |day| {
+            let anchor = Anchor::month_day(day).expect("a day of the month");
+            Calendar::new(Period::Month, TimeZone::UTC, anchor)
+        };
+        let limit = limit(Unit::Month, Algorithm::Calendar(months(1)));
+        let (first, last, ides) = (limit.terms(), months(31), months(15));
+        let [last, ides] = [&last, &ides].map(|it| Terms { calendar: Some(it), ..limit.terms() });
+        let mut state = fresh(&limit);
+        // The key's own month is under way since 31 January when its anchor becomes the 15th.
+        charge(&last, &mut state, at("2024-02-10T00:00:00Z"), 10);
+        let end = at("2024-02-29T00:00:00Z");
+        for now in ["2024-02-10T00:00:00Z", "2024-02-15T00:00:00Z", "2024-02-28T23:59:59.999999Z"] {
+            let wait_us = end.since(at(now));
+            for terms in [&ides, &first, &last] {
+                assert_eq!(fit(terms, &state, at(now), 1), Fit::After(wait_us), "{now}");
+                assert_eq!(expires_at(terms, &state, at(now)), end, "{now}");
+            }
+        }
+        charge(&ides, &mut state, end, 3);
+        let moved =
+            Reading { used: 3, remaining: 7, reset_us: at("2024-03-15T00:00:00Z").since(end) };
+        assert_eq!(read(&ides, &state, end, 0), moved);
+        charge(&ides, &mut state, at("2024-03-15T00:00:00Z"), 1);
+        let then = read(&ides, &state, at("2024-03-15T00:00:00Z"), 0);
+        assert_eq!((then.used, then.reset_us), (1, 31 * 86_400 * crate::time::SECOND_US));
     }
 }

@@ -3,6 +3,10 @@
 //! Knows civil time and nothing of limits. Windows of one kind never overlap and leave no gap,
 //! whatever the zone's offset does: that is what makes "at most N per day" a promise.
 
+mod anchor;
+
+pub use self::anchor::Anchor;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp as Instant;
@@ -14,11 +18,11 @@ use crate::time::{SECOND_US, Timestamp};
 const HOUR_S: i64 = 3600;
 
 /// The part of the calendar that one window covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Period {
     Hour,
     Day,
-    /// Monday to Sunday, as in ISO 8601.
+    /// Monday to Sunday, as in ISO 8601, unless anchored to another day.
     Week,
     Month,
     Year,
@@ -42,18 +46,25 @@ impl Window {
 pub struct Calendar {
     period: Period,
     zone: TimeZone,
+    anchor: Anchor,
     /// The window found last, as start and length in seconds. All counters of a limit are in the
     /// same window at the same time, so civil arithmetic is done once per window, not per call.
     latest: AtomicU64,
 }
 
 impl Calendar {
-    pub fn new(period: Period, zone: TimeZone) -> Calendar {
-        Calendar { period, zone, latest: AtomicU64::new(0) }
+    /// An anchor that such a period has no use for is the usual one.
+    pub fn new(period: Period, zone: TimeZone, anchor: Anchor) -> Calendar {
+        Calendar { period, zone, anchor: anchor.of(period), latest: AtomicU64::new(0) }
     }
 
     pub fn period(&self) -> Period {
         self.period
+    }
+
+    /// The day on which windows begin, as far as it is not the usual one.
+    pub fn anchor(&self) -> Anchor {
+        self.anchor
     }
 
     /// The zone's IANA name, such as `Europe/Berlin`.
@@ -109,7 +120,8 @@ impl Calendar {
         loop {
             let next = self.next(first);
             let end = self.midnight(next);
-            if now < end {
+            // At the end of all dates the next one is no later.
+            if now < end || next <= first {
                 let start = self.midnight(first);
                 let (start, end) = (start.as_second(), end.as_second());
                 return Window { start: from_seconds(start), end: from_seconds(end) };
@@ -122,11 +134,8 @@ impl Calendar {
     fn first_day(&self, date: Date) -> Date {
         match self.period {
             Period::Hour | Period::Day => date,
-            Period::Week => {
-                let days = i32::from(date.weekday().to_monday_zero_offset());
-                date.saturating_sub(jiff::Span::new().days(days))
-            }
-            Period::Month => date.first_of_month(),
+            Period::Week => self.anchor.week_of(date),
+            Period::Month => self.anchor.month_of(date),
             Period::Year => date.first_of_year(),
         }
     }
@@ -135,7 +144,7 @@ impl Calendar {
         let length = match self.period {
             Period::Hour | Period::Day => jiff::Span::new().days(1),
             Period::Week => jiff::Span::new().weeks(1),
-            Period::Month => jiff::Span::new().months(1),
+            Period::Month => return self.anchor.month_after(first),
             Period::Year => jiff::Span::new().years(1),
         };
         first.saturating_add(length)
@@ -200,9 +209,83 @@ mod tests {
 
     fn check(period: Period, zone: &str, now: &str, start: &str, end: &str) {
         let zone = TimeZone::get(zone).expect("a zone of the bundled database");
-        let window = Calendar::new(period, zone).window(at(now));
+        let window = Calendar::new(period, zone, Anchor::USUAL).window(at(now));
         assert_eq!(window, Window { start: at(start), end: at(end) }, "{period:?} at {now}");
     }
+
+    /// Fails unless the months that begin on this day of these meet at these moments.
+    fn check_months(day: u8, zone: &str, edges: &[&str]) {
+        let zone = TimeZone::get(zone).expect("a zone of the bundled database");
+        let anchor = Anchor::month_day(day).expect("a day of the month");
+        let calendar = Calendar::new(Period::Month, zone, anchor);
+        for pair in edges.windows(2) {
+            let window = Window { start: at(pair[0]), end: at(pair[1]) };
+            let last = Timestamp::from_micros(window.end.as_micros() - 1);
+            for now in [window.start, last] {
+                assert_eq!(calendar.window(now), window, "from day {day}, at {}", rfc3339(now));
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_day_of_the_month_is_where_each_month_has_it() {
+        let leap = [
+            "2024-01-31T00:00:00Z",
+            "2024-02-29T00:00:00Z",
+            "2024-03-31T00:00:00Z",
+            "2024-04-30T00:00:00Z",
+        ];
+        check_months(31, "UTC", &leap);
+        let common = ["2023-01-31T00:00:00Z", "2023-02-28T00:00:00Z", "2023-03-31T00:00:00Z"];
+        check_months(31, "UTC", &common);
+        let turn = ["2023-11-30T00:00:00Z", "2023-12-31T00:00:00Z", "2024-01-31T00:00:00Z"];
+        check_months(31, "UTC", &turn);
+    }
+
+    #[test]
+    fn day_30_moves_in_february_alone() {
+        let edges = [
+            "2024-01-30T00:00:00Z",
+            "2024-02-29T00:00:00Z",
+            "2024-03-30T00:00:00Z",
+            "2024-04-30T00:00:00Z",
+            "2024-05-30T00:00:00Z",
+        ];
+        check_months(30, "UTC", &edges);
+    }
+
+    #[test]
+    fn anchored_months_follow_their_zone() {
+        // Berlin's clocks go forward on 29 March 2026 at 02:00 and back on 25 October.
+        let spring = ["2026-02-27T23:00:00Z", "2026-03-28T23:00:00Z", "2026-04-28T22:00:00Z"];
+        check_months(29, "Europe/Berlin", &spring);
+        let autumn = ["2026-09-24T22:00:00Z", "2026-10-24T22:00:00Z", "2026-11-24T23:00:00Z"];
+        check_months(25, "Europe/Berlin", &autumn);
+        // São Paulo skipped the midnight with which 4 November 2018 should have begun.
+        let skipped = ["2018-10-04T03:00:00Z", "2018-11-04T03:00:00Z", "2018-12-04T02:00:00Z"];
+        check_months(4, "America/Sao_Paulo", &skipped);
+    }
+
+    #[test]
+    fn weeks_may_begin_on_sunday() {
+        let sunday = Anchor::weekday("sunday").expect("a day of the week");
+        let calendar = Calendar::new(Period::Week, TimeZone::UTC, sunday);
+        let week = Window { start: at("2026-11-15T00:00:00Z"), end: at("2026-11-22T00:00:00Z") };
+        for now in ["2026-11-15T00:00:00Z", "2026-11-18T12:00:00Z", "2026-11-21T23:59:59Z"] {
+            assert_eq!(calendar.window(at(now)), week);
+        }
+    }
+
+    #[test]
+    fn the_end_of_all_dates_is_no_endless_search() {
+        let last = Anchor::month_day(31).expect("a day of the month");
+        for anchor in [Anchor::USUAL, last] {
+            let calendar = Calendar::new(Period::Month, TimeZone::UTC, anchor);
+            assert!(calendar.window(Timestamp::from_micros(u64::MAX)).start > at(WAY_AHEAD));
+        }
+    }
+
+    const WAY_AHEAD: &str = "9000-01-01T00:00:00Z";
 
     #[test]
     fn months_have_their_own_lengths() {

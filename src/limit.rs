@@ -10,7 +10,7 @@ pub use self::number::parse_whole_number;
 use std::fmt;
 
 use crate::alert::AlertAt;
-use crate::calendar::Calendar;
+use crate::calendar::{Anchor, Calendar};
 use crate::key::LimitTag;
 use crate::time::SECOND_US;
 
@@ -57,7 +57,11 @@ impl fmt::Display for Algorithm {
         match self {
             Algorithm::FixedWindow { window_us } => write!(f, "fixed_window of {window_us} us"),
             Algorithm::Calendar(calendar) => {
-                write!(f, "calendar {:?} in {}", calendar.period(), calendar.zone_name())
+                write!(f, "calendar {:?}", calendar.period())?;
+                if calendar.anchor() != Anchor::USUAL {
+                    write!(f, " from {}", calendar.anchor())?;
+                }
+                write!(f, " in {}", calendar.zone_name())
             }
             Algorithm::SlidingLog { window_us } => write!(f, "sliding_log of {window_us} us"),
             Algorithm::SlidingWindow { window_us } => write!(f, "sliding_window of {window_us} us"),

@@ -6,12 +6,6 @@ use harness::KEY;
 use harness::check::{check, load};
 use tollgate::config::{self, Source};
 
-/// Fails unless one limit of a rule is rejected with this at its column.
-fn check_limit(limit: &str, column: usize, said: &str) {
-    let text = format!("domain: d\nrules:\n  - name: r\n    limits:\n      - {{ {limit} }}\n");
-    check(&text, &[(&format!("5:{}", 11 + column), said)]);
-}
-
 #[test]
 fn files_that_are_not_rules() {
     check("", &[("1:1", "the file is empty")]);
@@ -37,36 +31,6 @@ fn keys_that_are_wrong_or_not_built() {
         let text = format!("domain: d\nrules:\n  - name: r\n    {key}: x\n    {limits}\n");
         check(&text, &[("4:5", &format!("take `{key}` out"))]);
     }
-    check_limit("requests: 1, per: s, anchor_day: 3", 21, "`anchor_day` is part of the rules");
-}
-
-#[test]
-fn limits_that_cannot_be() {
-    check_limit("requests: -1, per: s", 10, "`-1` is not a number of requests");
-    check_limit("requests: 1.5, per: s", 10, "`1.5` is not a number of requests");
-    check_limit("requests: 1, per: 60", 18, "`60` is not a span of time");
-    check_limit("requests: 1, per: 0s", 18, "`0s` is no time at all");
-    check_limit("requests: 1, per: 11 years", 18, "longer than any window");
-    check_limit("requests: 1, per: 2 months", 18, "the calendar has no window of 2 month");
-    check_limit("requests: 1, per: minute, algorithm: calendar", 18, "has no window of 1 minute");
-    check_limit("requests: 1, per: month, algorithm: fixed_window", 36, "differ in length");
-    check_limit("requests: 1, per: month, algorithm: sliding_window", 36, "differ in length");
-    check_limit("requests: 1, per: s, algorithm: sliding_window, burst: 2", 55, "has no burst");
-    check_limit("requests: 1, per: s, algorithm: leaky", 32, "`leaky` is not an algorithm");
-    check_limit("requests: 1, per: s, algorithm: concurrency", 32, "but not built yet");
-    check_limit("requests: 10_001, per: s, algorithm: sliding_log", 10, "10000 at most");
-    check_limit("requests: 1, per: s, algorithm: calendar, burst: 2", 49, "has no burst");
-    check_limit("requests: 1, per: s, burst: 0", 28, "burst 0 never lets a call pass");
-    check_limit("requests: 0, per: s, burst: 1", 10, "a bucket of 0 requests");
-    check_limit("requests: 1, per: s, burst: two", 28, "`two` is not a whole number");
-    check_limit("requests: 1, per: s, on_exceed: denie", 32, "did you mean `deny`?");
-    check_limit("requests: 1, per: s, on_exceed: { queue: { depth: 1 } }", 32, "not built yet");
-    check_limit("requests: 1, per: s, charge: often", 29, "`often` is no value of `charge`");
-    check(
-        "domain: d\nrules: [{ name: r, limits: [{ per: s }] }]\n",
-        &[("2:29", "`requests` is missing")],
-    );
-    check_limit("name: a.b, requests: 1, per: s", 6, "`a.b` is not a name");
 }
 
 #[test]
@@ -97,19 +61,6 @@ rules: [{ name: r, plan: { from: plan, otherwise: p }, limits: [{ requests: 1, p
 rules: [{ name: r, limits: [{ requests: 1, per: s }, { requests: 2, per: s }] }]
 ",
         &[("2:54", "two limits here are called `second`")],
-    );
-}
-
-#[test]
-fn plans_must_agree_on_what_a_limit_measures() {
-    check(
-        "domain: d
-plans:
-  free: { limits: [{ name: rate, requests: 1, per: minute }] }
-  pro: { limits: [{ name: rate, requests: 9, per: hour }] }
-rules: [{ name: r, count_by: [key], plan: { from: plan, otherwise: refuse } }]
-",
-        &[("4:19", "measures otherwise than in plan `free`")],
     );
 }
 

@@ -20,3 +20,9 @@ pub fn check(text: &str, expected: &[(&str, &str)]) {
         assert!(found, "`{said}` at {place} is missing from:\n{rejected}");
     }
 }
+
+/// Fails unless one limit of a rule is rejected with this at its column.
+pub fn check_limit(limit: &str, column: usize, said: &str) {
+    let text = format!("domain: d\nrules:\n  - name: r\n    limits:\n      - {{ {limit} }}\n");
+    check(&text, &[(&format!("5:{}", 11 + column), said)]);
+}

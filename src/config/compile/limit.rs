@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::calendar::{Calendar, Period};
+use crate::calendar::{Anchor, Calendar, Period};
 use crate::config::decode::{At, nearest, parse_whole_number};
 use crate::config::document::{self, Plan, Word};
 use crate::config::per::{self, PER_REMEDY};
@@ -205,10 +205,11 @@ impl<'d> Compiler<'d> {
     ) -> Result<Algorithm, Refusal> {
         let word = limit.algorithm.as_ref();
         let calendar_only = matches!(per.unit, Unit::Month | Unit::Year);
-        let implied = match (&limit.burst, calendar_only) {
+        let implied = match (&limit.burst, &limit.anchor_day) {
             (Some(_), _) => "token_bucket",
-            (None, true) => "calendar",
-            (None, false) => "fixed_window",
+            (None, Some(_)) => "calendar",
+            (None, None) if calendar_only => "calendar",
+            (None, None) => "fixed_window",
         };
         let name = word.map_or(implied, |word| word.value.as_str());
         let span = word.map_or(limit.per.span, |word| word.span);
@@ -218,6 +219,12 @@ impl<'d> Compiler<'d> {
             let remedy = "take `burst` out, or use `algorithm: token_bucket`";
             return Err((burst.span, format!("`{name}` has no burst"), remedy.into()));
         }
+        if let Some(anchor) = &limit.anchor_day
+            && name != "calendar"
+        {
+            let remedy = "take `anchor_day` out, or use `algorithm: calendar`";
+            return Err((anchor.span, format!("`{name}` has no anchor day"), remedy.into()));
+        }
         if calendar_only && name != "calendar" {
             let what = format!("months and years differ in length, so `{name}` cannot hold them");
             let remedy = "use `algorithm: calendar`, or a window such as `30 days`";
@@ -226,14 +233,14 @@ impl<'d> Compiler<'d> {
         let window_us = per.window_s() * SECOND_US;
         match name {
             "fixed_window" => Ok(Algorithm::FixedWindow { window_us }),
-            "calendar" => self.calendar(limit.per.span, per),
+            "calendar" => self.calendar(limit, per),
             "sliding_window" => Ok(Algorithm::SlidingWindow { window_us }),
             "sliding_log" => sliding_log(limit.requests.span, budget, window_us),
             _ => token_bucket(limit, budget, window_us),
         }
     }
 
-    fn calendar(&self, span: Span, per: Per) -> Result<Algorithm, Refusal> {
+    fn calendar(&self, limit: &document::Limit, per: Per) -> Result<Algorithm, Refusal> {
         let period = match (per.count, per.unit) {
             (1, Unit::Hour) => Period::Hour,
             (1, Unit::Day) => Period::Day,
@@ -243,11 +250,34 @@ impl<'d> Compiler<'d> {
             (count, unit) => {
                 let what = format!("the calendar has no window of {count} {}", per::name(unit));
                 let remedy = "use one hour, day, week, month or year; or another algorithm";
-                return Err((span, what, remedy.into()));
+                return Err((limit.per.span, what, remedy.into()));
             }
         };
-        Ok(Algorithm::Calendar(Calendar::new(period, self.zone.clone())))
+        let anchor = match &limit.anchor_day {
+            Some(word) => anchor(period, word)?,
+            None => Anchor::USUAL,
+        };
+        Ok(Algorithm::Calendar(Calendar::new(period, self.zone.clone(), anchor)))
     }
+}
+
+fn anchor(period: Period, At { span, value }: &At<String>) -> Result<Anchor, Refusal> {
+    let (found, kind, remedy) = match period {
+        Period::Month => {
+            let remedy = "write a number from 1 to 31; 31 is the last day of each month";
+            (value.parse().ok().and_then(Anchor::month_day), "a day of the month", remedy)
+        }
+        Period::Week => {
+            let remedy = "write the name of a day, such as monday or sunday";
+            (Anchor::weekday(value), "a day of the week", remedy)
+        }
+        Period::Hour | Period::Day | Period::Year => {
+            let what = "only months and weeks can begin on a day of their own";
+            let remedy = "take `anchor_day` out, or use `per: month` or `per: week`";
+            return Err((*span, what.into(), remedy.into()));
+        }
+    };
+    found.ok_or_else(|| (*span, format!("`{value}` is not {kind}"), remedy.into()))
 }
 
 fn sliding_log(span: Span, budget: Budget, window_us: u64) -> Result<Algorithm, Refusal> {

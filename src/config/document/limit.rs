@@ -18,10 +18,11 @@ pub struct Limit {
     pub on_exceed: Option<At<Word>>,
     pub charge: Option<At<String>>,
     pub durability: Option<At<String>>,
+    /// A day of the month, or of the week by name.
+    pub anchor_day: Option<At<String>>,
     /// Percentages of the budget.
     pub alert_at: Option<At<OneOrMore>>,
     pub alert_to: Option<At<String>>,
-    pub anchor_day: Option<NotYet>,
     pub archive: Option<NotYet>,
     pub consistency: Option<NotYet>,
 }

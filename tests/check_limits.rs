@@ -1,0 +1,97 @@
+//! What `check` says of bad limits, as in `check.rs`.
+
+mod harness;
+
+use harness::check::{check, check_limit, load};
+
+#[test]
+fn limits_that_cannot_be() {
+    check_limit("requests: -1, per: s", 10, "`-1` is not a number of requests");
+    check_limit("requests: 1.5, per: s", 10, "`1.5` is not a number of requests");
+    check_limit("requests: 1, per: 60", 18, "`60` is not a span of time");
+    check_limit("requests: 1, per: 0s", 18, "`0s` is no time at all");
+    check_limit("requests: 1, per: 11 years", 18, "longer than any window");
+    check_limit("requests: 1, per: 2 months", 18, "the calendar has no window of 2 month");
+    check_limit("requests: 1, per: minute, algorithm: calendar", 18, "has no window of 1 minute");
+    check_limit("requests: 1, per: month, algorithm: fixed_window", 36, "differ in length");
+    check_limit("requests: 1, per: month, algorithm: sliding_window", 36, "differ in length");
+    check_limit("requests: 1, per: s, algorithm: sliding_window, burst: 2", 55, "has no burst");
+    check_limit("requests: 1, per: s, algorithm: leaky", 32, "`leaky` is not an algorithm");
+    check_limit("requests: 1, per: s, algorithm: concurrency", 32, "but not built yet");
+    check_limit("requests: 10_001, per: s, algorithm: sliding_log", 10, "10000 at most");
+    check_limit("requests: 1, per: s, algorithm: calendar, burst: 2", 49, "has no burst");
+    check_limit("requests: 1, per: s, burst: 0", 28, "burst 0 never lets a call pass");
+    check_limit("requests: 0, per: s, burst: 1", 10, "a bucket of 0 requests");
+    check_limit("requests: 1, per: s, burst: two", 28, "`two` is not a whole number");
+    check_limit("requests: 1, per: s, on_exceed: denie", 32, "did you mean `deny`?");
+    check_limit("requests: 1, per: s, on_exceed: { queue: { depth: 1 } }", 32, "not built yet");
+    check_limit("requests: 1, per: s, charge: often", 29, "`often` is no value of `charge`");
+    check(
+        "domain: d\nrules: [{ name: r, limits: [{ per: s }] }]\n",
+        &[("2:29", "`requests` is missing")],
+    );
+    check_limit("name: a.b, requests: 1, per: s", 6, "`a.b` is not a name");
+}
+
+#[test]
+fn days_that_windows_cannot_begin_on() {
+    let number = "write a number from 1 to 31; 31 is the last day of each month";
+    for day in ["0", "32", "sunday", "1.5", "-1"] {
+        let limit = format!("requests: 1, per: month, anchor_day: {day}");
+        check_limit(&limit, 37, &format!("`{day}` is not a day of the month"));
+        check_limit(&limit, 37, number);
+    }
+    check_limit("requests: 1, per: week, anchor_day: 7", 36, "`7` is not a day of the week");
+    check_limit("requests: 1, per: week, anchor_day: mon", 36, "such as monday or sunday");
+    for (per, column) in [("hour", 36), ("day", 35), ("year", 36)] {
+        let limit = format!("requests: 1, per: {per}, anchor_day: 3");
+        check_limit(&limit, column, "only months and weeks can begin on a day of their own");
+    }
+    check_limit("requests: 1, per: 30 days, anchor_day: 3", 18, "has no window of 30 day");
+    check_limit(
+        "requests: 1, per: week, algorithm: sliding_log, anchor_day: 3",
+        60,
+        "has no anchor day",
+    );
+    check_limit("requests: 1, per: day, burst: 2, anchor_day: 3", 45, "has no anchor day");
+    check_limit("requests: 1, per: month, anchor_day:", 35, "found nothing");
+    check(
+        "domain: d
+plans:
+  free: { limits: [{ requests: 1, per: month, anchor_day: 15 }] }
+  pro: { limits: [{ requests: 9, per: month }] }
+rules: [{ name: r, count_by: [key], plan: { from: plan, otherwise: refuse } }]
+",
+        &[("4:19", "measures otherwise than in plan `free`")],
+    );
+}
+
+#[test]
+fn an_anchor_names_other_counters_and_no_anchor_the_same_as_ever() {
+    let measured = |limit: &str| {
+        let limit = format!("{{ requests: 1, {limit} }}");
+        let text = format!("domain: d\nrules: [{{ name: r, limits: [{limit}] }}]\n");
+        let rules = load(&text).rules.expect("good rules");
+        let limit = rules.domain("d").expect("the domain").rules()[0].all_limits().next();
+        limit.expect("a limit").algorithm.to_string()
+    };
+    // Journals of earlier releases name their counters by these words.
+    assert_eq!(measured("per: month"), "calendar Month in UTC");
+    assert_eq!(measured("per: month, anchor_day: 1"), "calendar Month in UTC");
+    assert_eq!(measured("per: week, anchor_day: monday"), "calendar Week in UTC");
+    assert_eq!(measured("per: month, anchor_day: 15"), "calendar Month from day 15 in UTC");
+    assert_eq!(measured("per: week, anchor_day: sunday"), "calendar Week from Sunday in UTC");
+}
+
+#[test]
+fn plans_must_agree_on_what_a_limit_measures() {
+    check(
+        "domain: d
+plans:
+  free: { limits: [{ name: rate, requests: 1, per: minute }] }
+  pro: { limits: [{ name: rate, requests: 9, per: hour }] }
+rules: [{ name: r, count_by: [key], plan: { from: plan, otherwise: refuse } }]
+",
+        &[("4:19", "measures otherwise than in plan `free`")],
+    );
+}
