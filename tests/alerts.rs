@@ -253,6 +253,19 @@ async fn the_log_names_the_host_and_nothing_that_is_secret() {
     assert!(!log.contains("s3cr3t") && !log.contains("/hook"), "{log}");
 }
 
+#[test]
+fn the_rules_in_the_documentation_load() {
+    let text = include_str!("../docs/alerts.md");
+    let sample = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rules.yaml");
+    std::fs::write(&path, sample.expect("a sample")).expect("written");
+    std::fs::write(folder.path().join("billing.key"), "0123456789abcdef\n").expect("written");
+    let loaded = tollgate::config::load(harness::KEY, &[path]);
+    assert_eq!(loaded.warnings, "");
+    loaded.rules.unwrap_or_else(|rejected| panic!("{rejected}"));
+}
+
 /// What was written to the log.
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
