@@ -92,7 +92,7 @@ pub struct Item {
     pub mark: Mark,
 }
 
-/// Where in a counter's time something was taken, so that it can be put back there and nowhere else.
+/// Where in a counter's time something was taken, to be put back there and nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mark {
     /// In the window with this end.
