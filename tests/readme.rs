@@ -26,7 +26,8 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 fn yaml_files(folder: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(root).expect("the folder is there");
-    entries.map(|entry| entry.expect("a readable folder").path()).collect()
+    let paths = entries.map(|entry| entry.expect("a readable folder").path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
 }
 
 #[tokio::test]
@@ -106,7 +107,9 @@ fn the_rules_in_the_readme_compile_without_a_warning() {
 
 #[test]
 fn the_example_rules_compile_without_a_warning() {
-    let loaded = config::load(KEY, &[Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rules")]);
+    let folders = ["deploy/rules", "deploy/rules/providers"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let loaded = config::load(KEY, &folders.map(|folder| root.join(folder)));
     if let Err(rejected) = &loaded.rules {
         panic!("{rejected}");
     }
@@ -116,7 +119,8 @@ fn the_example_rules_compile_without_a_warning() {
 #[tokio::test]
 async fn envoy_accepts_the_example_configurations() {
     let Some(envoy) = tools::find("envoy", "the example configurations") else { return };
-    for file in yaml_files("deploy/envoy") {
+    let providers = yaml_files("deploy/envoy/providers");
+    for file in yaml_files("deploy/envoy").into_iter().chain(providers) {
         let mut validate = Command::new(&envoy);
         validate.args(["--mode", "validate", "-l", "warn", "-c"]).arg(&file);
         let output = validate.output().await.expect("Envoy starts");

@@ -1,6 +1,6 @@
 //! Which limit of a call is shown, which one refused it, and who says how.
 
-use crate::limit::Budget;
+use crate::limit::{Budget, OnExceed};
 use crate::limiter::{Reading, Verdict};
 use crate::rules::{Answers, Domain, Headers, OnRefusal, ResetForm, RetryAfter, Style};
 
@@ -81,8 +81,8 @@ fn shown<'v>(
 
 impl<'v> Shown<'v> {
     /// A limit that is shown because it was named. Another limit of its rule may leave less, or
-    /// refuse what this one would let pass; then what is told is that, for a customer reads how
-    /// much he may still send and when he may send again, whichever window it is that decides.
+    /// nothing; then what is told is that, for a customer reads how much he may still send and
+    /// when he may send again, whichever window it is that decides.
     fn within_rule(reading: &'v Reading<'v>, readings: &[Reading<'_>]) -> Shown<'v> {
         let mut shown = Shown { reading, remaining: reading.remaining, wait_us: reading.wait_us() };
         if reading.budget == Budget::Unlimited {
@@ -90,14 +90,17 @@ impl<'v> Shown<'v> {
         }
         let rule = |it: &Reading<'_>| it.rule.map(std::ptr::from_ref);
         let beside = |it: &&Reading<'_>| {
-            it.votes && it.descriptor == reading.descriptor && rule(it) == rule(reading)
+            let hard = !matches!(it.on_exceed, OnExceed::Allow | OnExceed::Shadow);
+            hard && it.descriptor == reading.descriptor && rule(it) == rule(reading)
         };
-        let refusing = reading.refuses();
+        let blocks = |it: &Reading<'_>| it.refuses() || it.remaining == 0;
+        let mut blocked = blocks(reading);
         for other in readings.iter().filter(beside) {
             shown.remaining = shown.remaining.min(other.remaining);
-            if other.refuses() {
-                let known = if refusing { shown.wait_us } else { 0 };
-                shown.wait_us = other.wait_us().max(known);
+            if blocks(other) {
+                let known_us = if blocked { shown.wait_us } else { 0 };
+                shown.wait_us = other.wait_us().max(known_us);
+                blocked = true;
             }
         }
         shown

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -24,12 +24,14 @@ use super::{PATIENCE, Server, tools};
 /// How often something is looked at that cannot be waited for.
 const POLL: Duration = Duration::from_millis(10);
 
+/// By this the harness asks Envoy where it listens.
+const ADMIN: &str = "admin: { address: { socket_address: { address: 127.0.0.1, port_value: 0 } } }";
+
 /// Names in capitals are filled in.
 ///
 /// The limits stand in the route's filter configuration rather than in the route itself, because
 /// there Envoy ignores `hits_addend` without a word and counts every call as one hit.
 const BOOTSTRAP: &str = r#"
-admin: { address: { socket_address: { address: 127.0.0.1, port_value: 0 } } }
 static_resources:
   listeners:
   - name: edge
@@ -111,13 +113,36 @@ impl Edge {
         let server = Server::start(rules).await;
         let backend = Backend::start().await;
         let config = config.bootstrap(server.addr, backend.addr);
-        let envoy = Envoy::start(&binary, &config).await;
+        let envoy = Envoy::start(&binary, &format!("{ADMIN}\n{config}")).await;
+        Some(Edge { envoy, server, backend })
+    }
+
+    /// All three with a whole configuration of Envoy as it is shipped in `deploy/`: only addresses
+    /// are replaced, and how long Envoy waits for a decision, which a busy machine may make long.
+    pub async fn start_shipped(test: &str, rules: &str, shipped: &str) -> Option<Edge> {
+        let binary = tools::find("envoy", test)?;
+        let server = Server::start(rules).await;
+        let backend = Backend::start().await;
+        let mut config = shipped.replace("timeout: 0.1s", "timeout: 30s");
+        for (written, port) in
+            [(10_000, 0), (9_000, backend.addr.port()), (8_081, server.addr.port())]
+        {
+            let written = format!("port_value: {written} }}");
+            assert!(config.contains(&written), "{written} is in the shipped configuration");
+            config = config.replace(&written, &format!("port_value: {port} }}"));
+        }
+        let envoy = Envoy::start(&binary, &format!("{ADMIN}\n{config}")).await;
         Some(Edge { envoy, server, backend })
     }
 
     /// One request of a client, with headers such as `x-key: a`.
     pub async fn get(&self, path: &str, headers: &[&str]) -> Answer {
         self.envoy.get(path, headers).await
+    }
+
+    /// The same with a method that changes things, and no body.
+    pub async fn post(&self, path: &str, headers: &[&str]) -> Answer {
+        send(self.envoy.addr, Method::POST, path, headers).await
     }
 }
 
@@ -232,11 +257,15 @@ impl Answer {
 }
 
 async fn get(addr: SocketAddr, path: &str, headers: &[&str]) -> Answer {
+    send(addr, Method::GET, path, headers).await
+}
+
+async fn send(addr: SocketAddr, method: Method, path: &str, headers: &[&str]) -> Answer {
     let stream = TcpStream::connect(addr).await.expect("Envoy accepts");
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.expect("Envoy speaks HTTP/1.1");
     tokio::spawn(connection);
-    let mut request = Request::get(path).header("host", "api.test");
+    let mut request = Request::builder().method(method).uri(path).header("host", "api.test");
     for header in headers {
         let (name, value) = header.split_once(": ").expect("a header is `name: value`");
         request = request.header(name, value);

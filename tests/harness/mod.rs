@@ -11,6 +11,7 @@ pub mod disk;
 pub mod envoy;
 pub mod http;
 pub mod program;
+pub mod provider;
 pub mod receiver;
 pub mod tools;
 
