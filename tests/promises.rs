@@ -30,7 +30,7 @@ fn a_fixed_window_admits_at_most_its_budget_in_each_window_of_the_epoch() {
 }
 
 #[test]
-fn a_calendar_window_admits_at_most_its_budget_whatever_its_zone_does() {
+fn a_calendar_window_admits_at_most_its_budget_whatever_its_zone_and_anchor_do() {
     let cases = select(ZONES.to_vec()).prop_flat_map(|zone| {
         let moments = traffic::calendar_moments(zone).prop_flat_map(|moments| {
             let hits = vec(traffic::hits(), moments.len());

@@ -4,6 +4,7 @@
 //! apart by their labels in civil time, and waits are found by trying moments.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 pub const SECOND_US: u64 = 1_000_000;
@@ -24,7 +25,7 @@ pub struct Limit {
 #[derive(Clone, Debug)]
 pub enum Measure {
     Fixed { seconds: u64 },
-    Calendar { period: Period, zone: TimeZone },
+    Calendar { period: Period, zone: TimeZone, anchor: Option<i8> },
     Log { seconds: u64 },
     Estimate { seconds: u64 },
     Bucket { seconds: u64, burst: u64 },
@@ -195,10 +196,14 @@ impl Measure {
     pub fn window(&self, at: u64) -> String {
         match self {
             Measure::Fixed { seconds } => (at / (seconds * SECOND_US)).to_string(),
-            Measure::Calendar { period, zone } => {
+            Measure::Calendar { period, zone, anchor } => {
                 let us = i64::try_from(at).expect("a moment of this age");
-                let zoned = Timestamp::from_microsecond(us).expect("a moment of this age");
-                zoned.to_zoned(zone.clone()).strftime(period.format()).to_string()
+                let moment = Timestamp::from_microsecond(us).expect("a moment of this age");
+                let zoned = moment.to_zoned(zone.clone());
+                match anchor {
+                    Some(day) => first_day(*period, *day, zoned.date()).to_string(),
+                    None => zoned.strftime(period.format()).to_string(),
+                }
             }
             _ => String::new(),
         }
@@ -217,6 +222,19 @@ impl Period {
             Period::Year => "%Y",
         }
     }
+}
+
+/// The day on which the month or week of a date began, found by going back day by day. Weeks begin
+/// on the day of so many from Monday as 1 on, months on the day of the month, or on their last.
+fn first_day(period: Period, day: i8, mut date: Date) -> Date {
+    let begins = |date: Date| match period {
+        Period::Week => date.weekday().to_monday_one_offset() == day,
+        _ => date.day() == day || date == date.last_of_month() && date.day() < day,
+    };
+    while !begins(date) {
+        date = date.yesterday().expect("a date of this age");
+    }
+    date
 }
 
 /// The first moment from `from` on at which something holds that then holds for ever.

@@ -47,7 +47,23 @@ pub fn bucket() -> impl Strategy<Value = Measure> {
 }
 
 pub fn calendar(zone_name: &'static str) -> impl Strategy<Value = Measure> {
-    period().prop_map(move |period| Measure::Calendar { period, zone: zone(zone_name) })
+    let anchored = period().prop_flat_map(|period| (Just(period), anchor(period)));
+    anchored.prop_map(move |(period, anchor)| {
+        let zone = zone(zone_name);
+        Measure::Calendar { period, zone, anchor }
+    })
+}
+
+/// A day on which windows begin, of the month or counted from Monday as 1, mostly a late one.
+fn anchor(period: Period) -> BoxedStrategy<Option<i8>> {
+    match period {
+        Period::Month => {
+            let day = prop_oneof![2 => 28..=31i8, 1 => 1..=31i8];
+            proptest::option::weighted(0.7, day).boxed()
+        }
+        Period::Week => proptest::option::of(1..=7i8).boxed(),
+        Period::Hour | Period::Day | Period::Year => Just(None).boxed(),
+    }
 }
 
 /// Any measure; calendars in UTC.
@@ -181,10 +197,14 @@ fn edges(zone_name: &str) -> Vec<u64> {
         date(2018, 2, 18), // São Paulo shows the hour before this midnight twice.
         date(2018, 11, 4), // São Paulo skips this midnight.
         date(2020, 2, 29),
+        date(2023, 1, 31),
+        date(2023, 2, 28),
         date(2023, 3, 1),
         date(2024, 1, 1),
         date(2024, 2, 29),
         date(2024, 3, 1),
+        date(2024, 3, 30),
+        date(2024, 4, 30),
         date(2024, 12, 30), // A Monday: the first week of 2025 begins in 2024.
         date(2025, 1, 1),
         date(2026, 5, 1),

@@ -58,8 +58,9 @@ fn limit(limit: &Limit) -> String {
         Measure::Log { seconds } => format!("per: {seconds}s, algorithm: sliding_log"),
         Measure::Estimate { seconds } => format!("per: {seconds}s, algorithm: sliding_window"),
         Measure::Bucket { seconds, burst } => format!("per: {seconds}s, burst: {burst}"),
-        Measure::Calendar { period, .. } => {
-            format!("per: {}, algorithm: calendar", period_name(*period))
+        Measure::Calendar { period, anchor, .. } => {
+            let anchor = anchor.map_or(String::new(), |day| anchor_day(*period, day));
+            format!("per: {}, algorithm: calendar{anchor}", period_name(*period))
         }
     };
     let on_exceed = match limit.on_exceed {
@@ -71,6 +72,15 @@ fn limit(limit: &Limit) -> String {
     let name = limit.name;
     let fate = format!("on_exceed: {on_exceed}, charge: {charge}");
     format!("{{ name: {name}, requests: {requests}, {measure}, {fate} }}")
+}
+
+fn anchor_day(period: Period, day: i8) -> String {
+    const DAYS: [&str; 7] =
+        ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    match (period, usize::try_from(day - 1)) {
+        (Period::Week, Ok(number)) => format!(", anchor_day: {}", DAYS[number]),
+        _ => format!(", anchor_day: {day}"),
+    }
 }
 
 fn period_name(period: Period) -> &'static str {
