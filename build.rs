@@ -7,7 +7,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 use protox::prost::Message as _;
 
 const ROOT: &str = "proto";
-const SERVICES: [&str; 2] = ["envoy/service/ratelimit/v3/rls.proto", "tollgate/v1/quotas.proto"];
+const SERVICES: [&str; 3] = [
+    "envoy/service/ratelimit/v3/rls.proto",
+    "tollgate/v1/directory.proto",
+    "tollgate/v1/quotas.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");

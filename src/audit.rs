@@ -30,11 +30,13 @@ pub struct Who(pub SocketAddr);
 pub struct Entry<'a> {
     pub at: Timestamp,
     pub who: Who,
-    /// What was asked for: reset, adjust or erase.
+    /// What was asked for: reset, adjust, erase, or a change of the directory.
     pub what: &'a str,
     pub domain: &'a str,
     pub entries: Vec<(&'a str, &'a str)>,
     pub counters: Vec<Counter<'a>>,
+    /// A row of the directory that was set, as JSON.
+    pub row: Option<&'a str>,
 }
 
 /// What a change did to one counter.
@@ -54,6 +56,8 @@ struct Line<'a> {
     domain: &'a str,
     entries: Vec<(&'a str, String)>,
     counters: &'a [Counter<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<&'a str>,
 }
 
 /// Where changes are written down.
@@ -106,6 +110,7 @@ fn line<'a>(entry: &'a Entry<'a>) -> Line<'a> {
         domain: entry.domain,
         entries: entry.entries.iter().map(|(key, value)| (*key, shown(value))).collect(),
         counters: &entry.counters,
+        row: entry.row,
     }
 }
 

@@ -5,9 +5,11 @@
 //! them while the server runs. Knows neither where rows are read from nor what rules make of them.
 
 mod draft;
+mod json;
 mod known;
 mod live;
 mod row;
+mod written;
 
 pub use self::draft::{
     Draft, DraftLimit, DraftStage, Fault, Reader, SHOWN_CHARS, Said, looks_secret,
@@ -15,6 +17,7 @@ pub use self::draft::{
 pub use self::known::{Kind, Known};
 pub use self::live::{Live, Lives};
 pub use self::row::{Allowance, Row, Stage};
+pub use self::written::{Written, WrittenLimit, WrittenStage};
 
 use std::collections::HashMap;
 use std::sync::Arc;

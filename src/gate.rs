@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 
 use crate::alert::Alert;
-use crate::directory::Lives;
+use crate::directory::{Lives, Row};
 use crate::limiter::{self, Verdict};
 use crate::notify::{self, Counts, Notifier, Queue};
 use crate::query::Query;
 use crate::rules::RuleSet;
 use crate::store::journal::{NotWritten, Shared, Ticket};
+use crate::store::ledger::{Kind, Note};
 use crate::store::{Memory, SHARDS};
 use crate::time::{Clock, Timestamp};
 
@@ -106,7 +107,19 @@ impl Gate {
 
     /// From now on the gate decides. What was restored before is seen by whoever sees it open.
     pub fn open(&self) {
+        self.restore_rows();
         self.open.store(true, Ordering::Release);
+    }
+
+    /// Puts rows that people set, and that are back as notes, where calls find them.
+    fn restore_rows(&self) {
+        for (_, _, note) in self.counters.ledger().all(Kind::Row, self.now()) {
+            let Note::Row(kept) = note else { continue };
+            match Row::from_text(&kept.text) {
+                Some(row) => self.lives.of(&kept.domain).set(&kept.key, Arc::new(row)),
+                None => tracing::warn!(domain = kept.domain, "a row that was set cannot be read"),
+            }
+        }
     }
 
     pub fn is_open(&self) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! The only place with wire types and status codes. Nothing here decides.
 
+mod directory;
 mod from_proto;
 mod health;
 mod metadata;
@@ -20,6 +21,7 @@ use crate::gate::Gate;
 use crate::quota::Quota;
 
 use self::proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
+use self::proto::tollgate::v1::directory_server::DirectoryServer;
 use self::proto::tollgate::v1::quotas_server::QuotasServer;
 use self::ratelimit::RateLimit;
 
@@ -93,9 +95,12 @@ pub fn routes(gate: Arc<Gate>, health: &Health) -> Routes {
 
 /// The services of the people's port, with messages of up to so many bytes.
 pub fn people_routes(quota: Arc<Quota>, bytes_max: usize) -> Routes {
-    let service =
+    let directory = DirectoryServer::new(directory::Service::new(quota.clone()))
+        .max_decoding_message_size(bytes_max);
+    let quotas =
         QuotasServer::new(quotas::Service::new(quota)).max_decoding_message_size(bytes_max);
-    with_reflection(Routes::new(service), &["tollgate.v1.Quotas"])
+    let routes = Routes::new(quotas).add_service(directory);
+    with_reflection(routes, &["tollgate.v1.Quotas", "tollgate.v1.Directory"])
 }
 
 /// Adds both versions of reflection, which list these services and themselves.

@@ -7,6 +7,7 @@ mod access;
 mod answer;
 mod ask;
 mod change;
+mod directory;
 mod metrics;
 mod read;
 mod token;
@@ -60,6 +61,7 @@ pub fn router(quota: Arc<Quota>, access: Arc<Access>) -> Router {
         .route("/v1/reset", post(change::reset))
         .route("/v1/adjust", post(change::adjust))
         .route("/v1/erase", post(change::erase))
+        .route("/v1/directory", get(directory::see).put(directory::set).delete(directory::remove))
         .method_not_allowed_fallback(wrong_method)
         .with_state(people.clone());
     json.merge(grpc::people_routes(quota, BODY_BYTES_MAX).into_axum_router())

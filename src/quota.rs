@@ -5,12 +5,14 @@
 //! its limit is kept there, before it is told.
 
 mod describe;
+mod directory;
 mod erase;
 mod resolve;
 mod usage;
 mod words;
 
 pub use self::describe::{DomainRules, LimitInForce, RuleInForce, Status};
+pub use self::directory::{Origin, PAGE_MAX, PAGE_USUAL, Page, RowInForce, RowSet};
 pub use self::erase::{Erased, Unreachable};
 pub use self::usage::{Usage, Use};
 
@@ -177,19 +179,19 @@ impl Quota {
             domain: subject.domain,
             entries: subject.entries.iter().map(|entry| (entry.key, entry.value)).collect(),
             counters: made.counters.iter().map(audited).collect(),
+            row: None,
         };
-        let (line, audit) = (line.to_line().map_err(|e| unaudited(&e))?, self.audit.clone());
+        self.write_down(line.to_line().map_err(|e| unaudited(&e))?).await?;
+        on_disk(&self.gate, made.ticket).await?;
+        Ok(made.counters)
+    }
+
+    async fn write_down(&self, line: String) -> Result<(), Refusal> {
+        let audit = self.audit.clone();
         let written = tokio::task::spawn_blocking(move || audit.append(&line)).await;
         written
             .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
-            .map_err(|e| unaudited(&e))?;
-        if let Some(ticket) = made.ticket {
-            self.gate.written(ticket).await.map_err(|_| {
-                let why = "the change is in force in memory, but could not be put on disk";
-                Refusal::Unavailable(why.into())
-            })?;
-        }
-        Ok(made.counters)
+            .map_err(|e| unaudited(&e))
     }
 
     /// Until the counters are back from disk, what they hold is not known.
@@ -199,6 +201,15 @@ impl Quota {
         }
         Err(Refusal::Unavailable("starting: the counters are not back from disk yet".into()))
     }
+}
+
+/// Ends when a change is on disk, if it is to be there.
+async fn on_disk(gate: &Gate, ticket: Option<Ticket>) -> Result<(), Refusal> {
+    let Some(ticket) = ticket else { return Ok(()) };
+    gate.written(ticket).await.map_err(|_| {
+        let why = "the change is in force in memory, but could not be put on disk";
+        Refusal::Unavailable(why.into())
+    })
 }
 
 fn make(

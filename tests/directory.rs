@@ -4,11 +4,17 @@ mod harness;
 
 use std::fs;
 
-use harness::{Client, NOON, Server};
+use harness::http::{Answer, Http};
+use harness::{Client, NOON, PeopleOf, Server};
+use hyper::Method;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::RateLimitOverride;
 use tollgate::grpc::proto::envoy::r#type::v3::RateLimitUnit;
+use tollgate::grpc::proto::tollgate::v1;
+use tollgate::grpc::proto::tollgate::v1::directory_client::DirectoryClient;
 use tollgate::time::{SECOND_US, Timestamp};
+use tonic::Code;
 
 const OK: i32 = 1;
 const OVER: i32 = 2;
@@ -109,4 +115,174 @@ keys:
     server.clock.set(half_past.plus(30 * 60 * SECOND_US));
     assert_eq!(passing(&mut client, "key=a", 3).await, 1, "six of six");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn rows_are_set_and_removed_while_the_server_runs() {
+    let (server, _folder) = server(RULES, "keys.csv", "key,plan\nalice,free\n").await;
+    let (mut client, http) = (server.client().await, Http::new(server.http));
+    assert_eq!(passing(&mut client, "key=alice", 5).await, 3);
+    let set = put(&http, "alice", json!({ "plan": "pro", "limits": { "per-key.day": 5 } })).await;
+    let row = json!({ "plan": "pro", "limits": { "per-key.day": 5 } });
+    let expected = json!({ "key": "alice", "origin": "api", "row": row });
+    assert_eq!(set.good(), json!({ "set": expected, "warnings": [] }));
+    // From the next call on, and what was used stays used.
+    assert_eq!(passing(&mut client, "key=alice", 5).await, 2);
+    assert_eq!(http.get("/v1/directory?domain=d&key=alice").await.good(), expected);
+    let usage = http.get("/v1/usage?domain=d&entries=key=alice").await.good();
+    assert_eq!(
+        (&usage["limits"][0]["used"], &usage["limits"][0]["requests"]),
+        (&json!(5), &json!(5))
+    );
+    let removed = delete(&http, "alice").await.good();
+    let file = json!({ "key": "alice", "origin": "file", "row": { "plan": "free" } });
+    assert_eq!(removed, json!({ "in_force": file }));
+    assert_eq!(passing(&mut client, "key=alice", 1).await, 0);
+    assert_eq!(delete(&http, "alice").await.refused().0, 404);
+    // A row may also be set for a key that no file has.
+    put(&http, "bob", json!({ "plan": "pro" })).await.good();
+    assert_eq!(passing(&mut client, "key=bob", 12).await, 10);
+    assert_eq!(delete(&http, "bob").await.good(), json!({ "in_force": null }));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rows_are_listed_by_key_a_page_at_a_time() {
+    let rows = "key,plan\nb,free\nd,free\na,free\n";
+    let (server, _folder) = server(RULES, "keys.csv", rows).await;
+    let http = Http::new(server.http);
+    put(&http, "c", json!({})).await.good();
+    put(&http, "b", json!({ "plan": "pro" })).await.good();
+    let page = async |rest: &str| {
+        let page = http.get(&format!("/v1/directory?domain=d{rest}")).await.good();
+        let rows = page["rows"].as_array().expect("rows").clone();
+        let row = |row: &Value| format!("{}:{}", text(&row["key"]), text(&row["origin"]));
+        (rows.iter().map(row).collect::<Vec<_>>().join(" "), page["next"].clone())
+    };
+    assert_eq!(page("").await, ("a:file b:api c:api d:file".into(), Value::Null));
+    assert_eq!(page("&limit=3").await, ("a:file b:api c:api".into(), json!("c")));
+    assert_eq!(page("&limit=3&after=c").await, ("d:file".into(), Value::Null));
+    let refused = async |rest: &str| http.get(&format!("/v1/directory?{rest}")).await.refused();
+    assert_eq!(refused("domain=d&limit=1001").await.0, 400);
+    assert_eq!(refused("domain=d&limit=0").await.0, 400);
+    assert_eq!(refused("domain=d&key=nobody").await.0, 404);
+    assert_eq!(refused("domain=other").await.0, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_is_refused_in_a_sentence_and_changes_nothing() {
+    let (server, _folder) = server(RULES, "keys.csv", "key,plan\n").await;
+    let http = Http::new(server.http);
+    for (row, said) in [
+        (json!({ "limits": { "per-key.mont": 5 } }), "there is no limit `per-key.mont`"),
+        (json!({ "limits": { "per-key.day": 1.5 } }), "`1.5` is not a number of requests"),
+        (json!({ "limits": { "per-key.day": { "burst": 5 } } }), "this limit has no burst"),
+        (json!({ "from": "tomorrow" }), "`tomorrow` is not a date"),
+        (json!({ "anchor_day": 32 }), "`32` is not a day of the month"),
+        (json!({ "time_zone": "Mars" }), "`Mars` is not a known time zone"),
+        (json!({ "alert_to": "ops" }), "there is no alert target `ops`"),
+        (json!({ "key": "b" }), "cannot change it"),
+        (json!({ "plan": 5 }), "entry `plan` is no text"),
+        (json!([]), "a row is an object"),
+    ] {
+        let (status, message) = put(&http, "a", row).await.refused();
+        assert_eq!(status, 400);
+        assert!(message.contains(said), "{message}");
+    }
+    assert_eq!(put(&http, "", json!({})).await.refused().0, 400);
+    assert_eq!(http.get("/v1/directory?domain=d").await.good()["rows"], json!([]));
+    let odd = put(&http, "a", json!({ "plan": "gold" })).await.good();
+    assert!(text(&odd["warnings"][0]).contains("no rule knows the plan `gold`"), "{odd}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rows_that_people_set_outlive_a_reload() {
+    let (server, _folder) = server(RULES, "keys.csv", "key,plan\n").await;
+    let (mut client, http) = (server.client().await, Http::new(server.http));
+    put(&http, "a", json!({ "plan": "pro" })).await.good();
+    server.gate.replace(harness::rules(&format!("{RULES}directory: {{ by: key }}\n")));
+    assert_eq!(passing(&mut client, "key=a", 12).await, 10);
+    server.gate.replace(harness::rules(RULES));
+    assert_eq!(passing(&mut client, "key=a", 1).await, 0, "no directory, so the plan is free");
+    assert_eq!(put(&http, "a", json!({})).await.refused().0, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn changes_are_audited_without_the_key() {
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("audit.log");
+    let people = PeopleOf { audit_log: Some(&log), ..PeopleOf::default() };
+    let rules = format!("{RULES}directory: {{ by: key }}\n");
+    let server = Server::start_for(&rules, people).await;
+    let http = Http::new(server.http);
+    let row = json!({ "plan": "pro", "mail": "sk_live_8842cafe4f9a" });
+    put(&http, "sk_live_8842_4f9a", row).await.good();
+    delete(&http, "sk_live_8842_4f9a").await.good();
+    let audited = fs::read_to_string(&log).expect("the audit log");
+    let lines: Vec<_> = audited.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(
+        lines[0].contains(r#""what":"directory-set","domain":"d","entries":[["key","…4f9a"]]"#)
+    );
+    assert!(lines[0].contains(r#"\"plan\":\"pro\""#), "{}", lines[0]);
+    assert!(lines[1].contains(r#""what":"directory-remove""#), "{}", lines[1]);
+    assert!(!audited.contains("sk_live"), "{audited}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn grpc_does_what_json_does() {
+    let (server, _folder) = server(RULES, "keys.csv", "key,plan\nalice,free\n").await;
+    let address = format!("http://{}", server.http);
+    let mut directory = DirectoryClient::connect(address).await.expect("a connection");
+    let limit = v1::Allowance { limit: "per-key.day".into(), requests: Some(-1), burst: None };
+    let entries = vec![v1::Entry { key: "team".into(), value: "blue".into() }];
+    let stage = v1::Stage {
+        from: Some("2026-03-01".into()),
+        entries,
+        limits: vec![limit],
+        anchor_day: Some(31),
+        ..v1::Stage::default()
+    };
+    let row = Some(v1::Row { stages: vec![stage] });
+    let (domain, key) = ("d".to_owned(), "alice".to_owned());
+    let asked = v1::SetRowRequest { domain: domain.clone(), key: key.clone(), row };
+    let set = directory.set_row(asked).await.expect("a row").into_inner().row;
+    let asked = v1::GetRowRequest { domain: domain.clone(), key: key.clone() };
+    let got = directory.get_row(asked).await.expect("a row").into_inner();
+    assert_eq!(set.as_ref(), Some(&got));
+    let stage = got.row.expect("a row").stages.remove(0);
+    assert_eq!(stage.from.as_deref(), Some("2026-03-01T00:00:00Z"));
+    assert_eq!((stage.limits[0].requests, stage.anchor_day), (Some(-1), Some(31)));
+    let asked = v1::ListRowsRequest { domain: domain.clone(), ..Default::default() };
+    let page = directory.list_rows(asked).await.expect("a page").into_inner();
+    assert_eq!((page.by.as_str(), page.rows.len(), page.next), ("key", 1, None));
+    let asked = v1::RemoveRowRequest { domain: domain.clone(), key: key.clone() };
+    let left = directory.remove_row(asked.clone()).await.expect("removed").into_inner().row;
+    assert_eq!(left.expect("the file's row").origin, "file");
+    let refused = directory.remove_row(asked).await.expect_err("nothing to remove");
+    assert_eq!(refused.code(), Code::NotFound);
+    let limit = v1::Allowance { limit: "x.y".into(), requests: Some(1), burst: None };
+    let stage = v1::Stage { limits: vec![limit], ..v1::Stage::default() };
+    let row = Some(v1::Row { stages: vec![stage] });
+    let refused = directory.set_row(v1::SetRowRequest { domain, key, row }).await;
+    assert_eq!(refused.expect_err("an unknown limit").code(), Code::InvalidArgument);
+    server.stop().await;
+}
+
+async fn put(http: &Http, key: &str, row: Value) -> Answer {
+    let body = json!({ "domain": "d", "key": key, "row": row });
+    http.ask(Method::PUT, "/v1/directory", body.to_string()).await
+}
+
+async fn delete(http: &Http, key: &str) -> Answer {
+    let path = format!("/v1/directory?domain=d&key={key}");
+    http.ask(Method::DELETE, &path, String::new()).await
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
 }

@@ -90,7 +90,7 @@ fn subject<'a>(domain: &'a str, entries: &'a [v1::Entry]) -> Subject<'a> {
 }
 
 /// The transport says who asks; a server that was put together without it changes nothing.
-fn who<T>(request: &Request<T>) -> Result<Who, Status> {
+pub fn who<T>(request: &Request<T>) -> Result<Who, Status> {
     let who = request.extensions().get::<Who>().copied();
     who.ok_or_else(|| Status::internal("nobody knows where this request came from"))
 }
@@ -107,7 +107,7 @@ fn amount(amount: Option<adjust_request::Amount>) -> Result<Amount, Status> {
     }
 }
 
-fn status(refusal: Refusal) -> Status {
+pub fn status(refusal: Refusal) -> Status {
     let message = refusal.to_string();
     match refusal {
         Refusal::NotFound(_) => Status::not_found(message),

@@ -1,0 +1,262 @@
+//! Rows of the directory that people see, set and remove while the server runs.
+//!
+//! A row that is set is held to what files are held to. It is kept as a note, and is on disk
+//! before it is told.
+
+use std::sync::Arc;
+
+use crate::audit::{self, Who};
+use crate::directory::{Directory, Fault, Reader, Row, Written};
+use crate::limit::Durability;
+use crate::rules::RuleSet;
+use crate::store::NoteKey;
+use crate::store::journal::Ticket;
+use crate::store::ledger::{self, Kind, Note};
+use crate::time::Timestamp;
+
+use super::{Quota, Refusal, on_disk, unaudited};
+
+/// Rows of one answer.
+pub const PAGE_MAX: usize = 1000;
+
+/// And so many where the question does not say.
+pub const PAGE_USUAL: usize = 100;
+
+/// Rows of one domain that people may set. A hundred thousand customers are a large API; ten times
+/// that are better kept in a file, and a script that runs away is stopped before the memory ends.
+const ROWS_MAX: usize = 1_000_000;
+
+/// A key beyond this length is no key: a call's entry has room for no more.
+const KEY_BYTES_MAX: usize = 64 << 10;
+
+/// So many faults of a row are told at once.
+const FAULTS_TOLD_MAX: usize = 5;
+
+/// Rows that are set count until they are removed.
+const NEVER: Timestamp = Timestamp::from_micros(u64::MAX);
+
+/// Who gave a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    File,
+    Api,
+}
+
+/// A row in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowInForce {
+    pub key: String,
+    pub origin: Origin,
+    pub row: Written,
+}
+
+/// Rows by key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The entry whose value is the key.
+    pub by: String,
+    pub rows: Vec<RowInForce>,
+    /// The last key of these, if there are more behind it.
+    pub next: Option<String>,
+}
+
+/// A row that was set, and what is odd about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowSet {
+    pub row: RowInForce,
+    pub warnings: Vec<String>,
+}
+
+/// A change of a row that is made, but may not be on disk.
+struct Made {
+    at: Timestamp,
+    by: String,
+    ticket: Option<Ticket>,
+}
+
+impl Quota {
+    /// So many rows of a domain, from the first key behind `after` on.
+    pub fn directory(
+        &self,
+        domain: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, Refusal> {
+        self.restored()?;
+        let rules = self.gate.rules();
+        let directory = of(&rules, domain)?;
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Refusal::Invalid(format!("limit is {limit}; write 1 to {PAGE_MAX}")));
+        }
+        let mut keys = keys_after(directory, after);
+        let more = limit < keys.len();
+        if more {
+            keys.select_nth_unstable(limit);
+            keys.truncate(limit);
+        }
+        keys.sort_unstable();
+        let rows = keys.iter().filter_map(|key| in_force(directory, key)).collect();
+        let next = more.then(|| keys.last().map(ToString::to_string)).flatten();
+        Ok(Page { by: directory.by.to_string(), rows, next })
+    }
+
+    /// The row of one key.
+    pub fn directory_row(&self, domain: &str, key: &str) -> Result<RowInForce, Refusal> {
+        self.restored()?;
+        let rules = self.gate.rules();
+        in_force(of(&rules, domain)?, key).ok_or_else(nothing_known)
+    }
+
+    /// Sets the row of one key, in place of the file's and of any that was set before.
+    pub async fn set_directory_row(
+        &self,
+        who: Who,
+        domain: &str,
+        key: &str,
+        written: &Written,
+    ) -> Result<RowSet, Refusal> {
+        let (set, made) = self.put_row(domain, key, written)?;
+        self.settle_row(who, "directory-set", (domain, key), Some(&set.row.row), made).await?;
+        Ok(set)
+    }
+
+    /// Removes the row that was set for a key. What is in force then, if anything, is the file's.
+    pub async fn remove_directory_row(
+        &self,
+        who: Who,
+        domain: &str,
+        key: &str,
+    ) -> Result<Option<RowInForce>, Refusal> {
+        let (left, made) = self.take_row(domain, key)?;
+        self.settle_row(who, "directory-remove", (domain, key), None, made).await?;
+        Ok(left)
+    }
+
+    fn put_row(
+        &self,
+        domain: &str,
+        key: &str,
+        written: &Written,
+    ) -> Result<(RowSet, Made), Refusal> {
+        self.restored()?;
+        let (rules, now) = (self.gate.rules(), self.gate.now());
+        let directory = of(&rules, domain)?;
+        if key.is_empty() || KEY_BYTES_MAX < key.len() {
+            return Err(Refusal::Invalid(format!("a key has 1 to {KEY_BYTES_MAX} bytes")));
+        }
+        if ROWS_MAX <= directory.live().len() && directory.live().get(key).is_none() {
+            let what = format!("{ROWS_MAX} rows are set already; put them into a file");
+            return Err(Refusal::Invalid(what));
+        }
+        let (row, warnings) = read(directory, written)?;
+        let text = row.to_text();
+        let note = Note::Row(ledger::Row { domain: domain.into(), key: key.into(), text });
+        let name = note_key(&rules, domain, key);
+        // The note is locked meanwhile, so that of two changes memory and disk keep the same one.
+        let mut open = self.gate.memory().ledger().open(&[name]);
+        let ticket = open.put(name, note, NEVER, Durability::Strict);
+        let row = Arc::new(row);
+        directory.live().set(key, row.clone());
+        drop(open);
+        let row = shown(key, Origin::Api, &row);
+        let made = Made { at: now, by: directory.by.to_string(), ticket };
+        Ok((RowSet { row, warnings }, made))
+    }
+
+    fn take_row(&self, domain: &str, key: &str) -> Result<(Option<RowInForce>, Made), Refusal> {
+        self.restored()?;
+        let (rules, now) = (self.gate.rules(), self.gate.now());
+        let directory = of(&rules, domain)?;
+        let name = note_key(&rules, domain, key);
+        let mut open = self.gate.memory().ledger().open(&[name]);
+        let (_, ticket) = open.remove(name, Durability::Strict);
+        let was = directory.live().remove(key);
+        drop(open);
+        if !was {
+            let what = "no row is set for this key; one of a file is removed there";
+            return Err(Refusal::NotFound(what.into()));
+        }
+        let made = Made { at: now, by: directory.by.to_string(), ticket };
+        Ok((in_force(directory, key), made))
+    }
+
+    /// Writes a change down and waits until it is on disk.
+    async fn settle_row(
+        &self,
+        who: Who,
+        what: &str,
+        (domain, key): (&str, &str),
+        row: Option<&Written>,
+        made: Made,
+    ) -> Result<(), Refusal> {
+        let Made { at, by, ticket } = made;
+        let row = row.map(|row| row.clone().for_log().to_text());
+        let entries = vec![(by.as_str(), key)];
+        let line = audit::Entry {
+            at,
+            who,
+            what,
+            domain,
+            entries,
+            counters: Vec::new(),
+            row: row.as_deref(),
+        };
+        self.write_down(line.to_line().map_err(|error| unaudited(&error))?).await?;
+        on_disk(&self.gate, ticket).await
+    }
+}
+
+fn of<'r>(rules: &'r RuleSet, domain: &str) -> Result<&'r Directory, Refusal> {
+    let found = rules
+        .domain(domain)
+        .ok_or_else(|| Refusal::NotFound(format!("no rules are loaded for domain `{domain}`")))?;
+    found.directory.as_ref().ok_or_else(|| {
+        let what = "keeps no directory; add `directory: { by: key }` to its rules";
+        Refusal::NotFound(format!("domain `{domain}` {what}"))
+    })
+}
+
+fn note_key(rules: &RuleSet, domain: &str, key: &str) -> NoteKey {
+    NoteKey::of_identity(Kind::Row, rules.row_identity(domain, key))
+}
+
+fn nothing_known() -> Refusal {
+    Refusal::NotFound("the directory has no row for this key".into())
+}
+
+/// All keys behind `after`, in no order and each once.
+fn keys_after(directory: &Directory, after: Option<&str>) -> Vec<Box<str>> {
+    let behind = |key: &str| after.is_none_or(|after| after < key);
+    let filed = directory.filed().keys().filter(|key| behind(key));
+    let mut keys: Vec<Box<str>> = filed.cloned().collect();
+    directory.live().each_key(|key| {
+        if behind(key) && !directory.filed().contains_key(key) {
+            keys.push(key.into());
+        }
+    });
+    keys
+}
+
+fn in_force(directory: &Directory, key: &str) -> Option<RowInForce> {
+    if let Some(row) = directory.live().get(key) {
+        return Some(shown(key, Origin::Api, &row));
+    }
+    directory.filed().get(key).map(|row| shown(key, Origin::File, row))
+}
+
+fn shown(key: &str, origin: Origin, row: &Row) -> RowInForce {
+    RowInForce { key: key.into(), origin, row: Written::from(row) }
+}
+
+/// The row that is meant, and what is odd about it.
+fn read(directory: &Directory, written: &Written) -> Result<(Row, Vec<String>), Refusal> {
+    let mut reader = Reader::new(&directory.by, &directory.known);
+    let row = reader.row(&written.draft());
+    let sentence = |fault: &Fault| format!("{}: {}", fault.what, fault.remedy);
+    let (grave, odd): (Vec<_>, Vec<_>) = reader.faults.iter().partition(|fault| fault.grave);
+    if grave.is_empty() {
+        return Ok((row, odd.into_iter().map(sentence).collect()));
+    }
+    let told: Vec<_> = grave.into_iter().take(FAULTS_TOLD_MAX).map(sentence).collect();
+    Err(Refusal::Invalid(told.join(". ")))
+}
