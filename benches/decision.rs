@@ -45,7 +45,7 @@ fn decisions(criterion: &mut Criterion) {
                 let entries = entries.into_iter().chain([endpoint]).collect();
                 let descriptor = Descriptor { entries, hits: Hits::Take(1), limit: None };
                 let descriptors = [descriptor].into_iter().collect();
-                let query = Query { domain: "bench", descriptors };
+                let query = Query { domain: "bench", descriptors, receipt: None };
                 black_box(limiter::decide(&rules, &store, &query, NOW).admitted)
             });
         });

@@ -3,15 +3,18 @@
 //! No clock, no map, no lock, no logging in here. Each algorithm has its own file and promise;
 //! this one holds what they share and chooses among them.
 
+pub mod concurrency;
 pub mod mend;
 pub mod sliding_log;
 pub mod sliding_window;
 pub mod token_bucket;
 pub mod window;
 
+use crate::calendar::Window;
 use crate::limit::{Algorithm, Budget, Limit, Terms};
 use crate::time::Timestamp;
 
+use self::concurrency::{Slot, Slots};
 use self::sliding_log::Log;
 use self::sliding_window::Pair;
 use self::token_bucket::Bucket;
@@ -26,6 +29,7 @@ pub enum State {
     Log(Box<Log>),
     Bucket(Bucket),
     Pair(Pair),
+    Slots(Box<Slots>),
 }
 
 /// Whether a cost has room.
@@ -55,6 +59,7 @@ pub fn fresh(limit: &Limit) -> State {
         Algorithm::SlidingLog { .. } => State::Log(Box::default()),
         Algorithm::SlidingWindow { .. } => State::Pair(Pair::default()),
         Algorithm::TokenBucket { .. } => State::Bucket(Bucket::default()),
+        Algorithm::Concurrency => State::Slots(Box::default()),
     }
 }
 
@@ -74,6 +79,7 @@ pub fn fit(terms: &Terms<'_>, state: &State, now: Timestamp, cost: u64) -> Fit {
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             bucket.fit(rate(terms, *window_us), terms.burst, now, cost)
         }
+        (Algorithm::Concurrency, State::Slots(slots)) => slots.fit(requests, now, cost),
         _ => fit(terms, &fresh(terms.limit), now, cost),
     }
 }
@@ -93,6 +99,7 @@ pub fn read(terms: &Terms<'_>, state: &State, now: Timestamp, pending: u64) -> R
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             bucket.read(rate(terms, *window_us), now, pending)
         }
+        (Algorithm::Concurrency, State::Slots(slots)) => slots.read(now, pending),
         _ => return read(terms, &fresh(terms.limit), now, pending),
     };
     let remaining = match terms.capacity() {
@@ -117,10 +124,20 @@ pub fn charge(terms: &Terms<'_>, state: &mut State, now: Timestamp, cost: u64) {
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             *bucket = bucket.charged(rate(terms, *window_us), now, cost);
         }
+        (Algorithm::Concurrency, State::Slots(_)) => {
+            // Whoever takes a slot says for how long; see `hold`. Without that, it is no hold.
+        }
         (_, state) => {
             *state = fresh(terms.limit);
             charge(terms, state, now, cost);
         }
+    }
+}
+
+/// Takes a slot at `now`, room or no room.
+pub fn hold(state: &mut State, now: Timestamp, slot: Slot) {
+    if let State::Slots(slots) = state {
+        slots.take(now, slot);
     }
 }
 
@@ -140,6 +157,19 @@ pub fn expires_at(terms: &Terms<'_>, state: &State, now: Timestamp) -> Timestamp
     now.plus(reset_us)
 }
 
+/// The window that `now` lies in, of limits whose windows follow one another.
+pub fn window(terms: &Terms<'_>, now: Timestamp) -> Option<Window> {
+    match &terms.limit.algorithm {
+        Algorithm::Calendar(calendar) => Some(terms.calendar.unwrap_or(calendar).window(now)),
+        Algorithm::FixedWindow { window_us } => {
+            let end = window::fixed_end(*window_us, now);
+            let start_us = end.as_micros().saturating_sub(*window_us);
+            Some(Window { start: Timestamp::from_micros(start_us), end })
+        }
+        _ => None,
+    }
+}
+
 /// The end of the fixed or calendar window that `now` lies in.
 fn window_end(terms: &Terms<'_>, now: Timestamp) -> Timestamp {
     match &terms.limit.algorithm {
@@ -147,7 +177,8 @@ fn window_end(terms: &Terms<'_>, now: Timestamp) -> Timestamp {
         Algorithm::FixedWindow { window_us } => window::fixed_end(*window_us, now),
         Algorithm::SlidingLog { .. }
         | Algorithm::SlidingWindow { .. }
-        | Algorithm::TokenBucket { .. } => now,
+        | Algorithm::TokenBucket { .. }
+        | Algorithm::Concurrency => now,
     }
 }
 
@@ -181,6 +212,7 @@ mod tests {
             on_exceed: OnExceed::Deny,
             charge: Charge::Admitted,
             durability: Durability::Ordinary,
+            archive: false,
             alert: None,
         }
     }

@@ -27,7 +27,7 @@ pub struct Prefix(SipHasher13);
 pub struct Identity(u128);
 
 /// The fingerprint of a limit's name and window, folded into an identity to name one counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LimitTag(u128);
 
 /// The key of one counter: an identity and one of its limits.

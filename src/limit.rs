@@ -18,6 +18,9 @@ use crate::time::SECOND_US;
 /// 160 kB for one key, and a scan of them is still microseconds.
 pub const SLIDING_LOG_REQUESTS_MAX: u64 = 10_000;
 
+/// Slots are searched one by one, so a concurrency limit is bounded as a sliding log is.
+pub const CONCURRENCY_MAX: u64 = 10_000;
+
 /// No window is longer than ten years. Longer ones are typing errors, and the bound keeps every
 /// product of a budget and a window within the arithmetic's 128 bits.
 pub const WINDOW_S_MAX: u64 = 10 * Unit::Year.seconds();
@@ -49,6 +52,8 @@ pub enum Algorithm {
         /// The smallest budget by which a plan may come to empty the same bucket.
         requests_min: u64,
     },
+    /// Calls that go on at once.
+    Concurrency,
 }
 
 /// How a limit measures, without its budget: two limits that read the same here can share counters.
@@ -68,6 +73,7 @@ impl fmt::Display for Algorithm {
             Algorithm::TokenBucket { window_us, .. } => {
                 write!(f, "token_bucket of {window_us} us")
             }
+            Algorithm::Concurrency => f.write_str("concurrency"),
         }
     }
 }
@@ -137,6 +143,9 @@ pub struct Per {
 }
 
 impl Per {
+    /// No window at all: so many at once.
+    pub const AT_ONCE: Per = Per { count: 0, unit: Unit::Second };
+
     /// Seconds in the window, where it has a fixed length.
     pub const fn window_s(self) -> u64 {
         // 32 bits of years are well within 64 bits of seconds.
@@ -155,6 +164,8 @@ pub struct Limit {
     pub on_exceed: OnExceed,
     pub charge: Charge,
     pub durability: Durability,
+    /// Whether the counts of its windows are kept, with the values it counts by.
+    pub archive: bool,
     /// What sets this limit's counters apart from others of the same identity.
     pub tag: LimitTag,
     /// When people are told how much is used, if they are.
@@ -162,6 +173,12 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Whether its counters are kept by a journal that keeps windows of at least this length. How
+    /// long a slot is held is not known here; one that is lost would be given out twice.
+    pub fn lasts(&self, window_us_min: u64) -> bool {
+        matches!(self.algorithm, Algorithm::Concurrency) || window_us_min <= self.window_us()
+    }
+
     /// The length of the window, nominal where the calendar makes it vary.
     pub fn window_us(&self) -> u64 {
         self.per.window_s() * SECOND_US

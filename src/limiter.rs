@@ -3,21 +3,31 @@
 //! Resolves each descriptor to the limits that hold it, has the store commit them together, and
 //! picks what to show of each. Knows no wire, no clock and no metrics.
 
+mod again;
+mod book;
 mod directed;
 mod reading;
 mod resolve;
+mod settle;
 mod tightness;
 mod verdict;
 
+pub use self::book::{Crossing, receipt_key};
 pub use self::reading::Reading;
+pub use self::settle::{Changed, Settlement, Then, Which, settle};
 pub use self::tightness::{Share, Tightness};
-pub use self::verdict::{Origin, Shown, Standing, Status, Verdict};
+pub use self::verdict::{IdUse, Origin, Shown, Standing, Status, Verdict};
+
+use smallvec::SmallVec;
 
 use crate::query::Query;
 use crate::rules::{Domain, RuleSet};
+use crate::store::ledger::{Note, Open};
 use crate::store::{Applied, Ask, Memory};
 use crate::time::Timestamp;
 
+use self::again::Settled;
+use self::book::Booked;
 use self::directed::Directed;
 use self::resolve::{Resolved, Subject};
 use self::verdict::Candidate;
@@ -46,30 +56,74 @@ fn decide_directed<'a>(
     now: Timestamp,
 ) -> Verdict<'a> {
     let overrides = resolve::overrides(rules, domain, query);
-    let mut resolved = Resolved::at(now);
-    for (position, (descriptor, limit)) in query.descriptors.iter().zip(&overrides).enumerate() {
-        match (domain, limit) {
-            (None, _) => resolved.unmatched(),
-            (Some(domain), Some(limit)) => resolved.brought_along(domain, descriptor, limit),
-            (Some(domain), None) => {
-                resolved.ruled(domain, descriptor, directed.row(position));
-            }
-        }
+    let mut call = Resolved::new(now);
+    match domain {
+        Some(domain) => call.call(domain, &query.descriptors, &overrides, directed),
+        None => call.unruled(query.descriptors.len()),
     }
-    resolved.sum_by_counter();
-    let refused = resolved.subjects.iter().any(|subject| subject.refused);
-    let applied = store.apply(Ask { hits: &resolved.hits, refused }, now);
-    let statuses = resolved.subjects.iter().map(|subject| {
-        verdict::status(subject.refused, &mut candidates(&resolved, &applied, subject))
-    });
-    let statuses = statuses.collect();
-    let speaker = domain.filter(|domain| domain.speaks());
-    let readings = match speaker {
-        Some(_) => readings(&resolved, &applied, query),
-        None => Vec::new(),
+    let (mut verdict, settled) = commit(store, query, domain, call);
+    for Settled { key, hits, .. } in settled {
+        let ended = domain
+            .and_then(|domain| settle(domain, store, key, hits, (Which::Open, Then::Forget), now));
+        verdict.ticket = verdict.ticket.max(ended.and_then(|ended| ended.ticket));
+    }
+    verdict
+}
+
+/// Has the store commit what a call asks for, together with the notes that concern it.
+fn commit<'r: 'c, 'c>(
+    store: &Memory,
+    query: &Query<'_>,
+    domain: Option<&'r Domain>,
+    mut call: Resolved<'r, 'c>,
+) -> (Verdict<'r>, SmallVec<[Settled; 1]>) {
+    let ledger = store.ledger();
+    let mut keys = call.note_keys(ledger);
+    keys.extend(query.receipt.map(receipt_key));
+    let mut notes = ledger.open(&keys);
+    let id = id_use(query, &notes, call.now);
+    if id == IdUse::New {
+        call.know_again(&notes);
+        call.fund(&notes, ledger);
+    } else {
+        call.repeat();
+    }
+    call.sum_by_counter();
+    let refused = id == IdUse::Clashing || call.subjects.iter().any(|subject| subject.refused);
+    let ask = Ask { hits: &call.hits, slots: &call.slots, refused };
+    let applied = store.apply(ask, call.now);
+    let booked = if keys.is_empty() {
+        Booked::default()
+    } else {
+        book::enter(&call, &applied, query, &mut notes)
     };
-    let ticket = applied.ticket;
-    Verdict { admitted: applied.admitted, at: now, statuses, ticket, speaker, readings }
+    drop(notes);
+    let statuses = call
+        .subjects
+        .iter()
+        .map(|subject| verdict::status(subject.refused, &mut candidates(&call, &applied, subject)));
+    let speaker = domain.filter(|domain| domain.speaks());
+    let verdict = Verdict {
+        admitted: applied.admitted,
+        at: call.now,
+        statuses: statuses.collect(),
+        ticket: applied.ticket.max(booked.ticket),
+        speaker,
+        readings: speaker.map(|_| readings(&call, &applied, query)).unwrap_or_default(),
+        crossings: booked.crossings,
+        id,
+    };
+    (verdict, call.settled)
+}
+
+/// Whether the id that a call brings along is known, and for the same.
+fn id_use(query: &Query<'_>, notes: &Open<'_>, now: Timestamp) -> IdUse {
+    let Some(wanted) = query.receipt else { return IdUse::New };
+    match notes.get(receipt_key(wanted), now) {
+        Some(Note::Receipt(known)) if known.arguments == wanted.arguments => IdUse::Repeated,
+        Some(_) => IdUse::Clashing,
+        None => IdUse::New,
+    }
 }
 
 /// The limits of one descriptor and what became of them.

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::key::Identity;
 use crate::limit::Per;
 
 /// Most descriptors have a key, a plan and an endpoint, and seldom more than these.
@@ -12,6 +13,21 @@ pub const ENTRIES_INLINE: usize = 4;
 pub struct Query<'a> {
     pub domain: &'a str,
     pub descriptors: SmallVec<[Descriptor<'a>; 2]>,
+    /// An id under which the call is to be known again, and what it took.
+    pub receipt: Option<Wanted>,
+}
+
+/// A receipt that a call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The identity of the id and of whoever it belongs to.
+    pub id: Identity,
+    /// A fingerprint of what is asked: the same id with another one is a slip of its owner's.
+    pub arguments: u64,
+    /// Microseconds for which it is kept.
+    pub for_us: u64,
+    /// Whether the call's true cost is still to be told.
+    pub open: bool,
 }
 
 /// One subject of a call.
@@ -29,6 +45,8 @@ pub enum Hits {
     /// Answered as one hit would be, but nothing is charged and nothing comes to be.
     Peek,
     Take(u64),
+    /// So many hits are returned.
+    GiveBack(u64),
 }
 
 /// A budget over a fixed window, brought along by a call.

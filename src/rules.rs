@@ -4,9 +4,11 @@
 //! file format it came from nor the wire, and decides nothing.
 
 mod address;
+mod again;
 mod answers;
 mod condition;
 mod counted;
+mod force;
 mod index;
 mod network_set;
 mod pattern;
@@ -15,11 +17,13 @@ mod regex;
 mod template;
 
 pub use self::address::{Masks, Network, V4_BITS, V6_BITS};
+pub use self::again::{Dedupe, Hold};
 pub use self::answers::{
     Answers, Body, Form, Headers, Names, OnRefusal, ResetForm, RetryAfter, Style,
 };
 pub use self::condition::{Condition, Test, ValueList, Values};
 pub use self::counted::{Counted, CountedValue};
+pub use self::force::{Force, Mode, SHARE_WHOLE, Stance};
 pub use self::network_set::NetworkSet;
 pub use self::pattern::{Pattern, Wildcard};
 pub use self::regex::{Regex, RegexError};
@@ -55,6 +59,11 @@ pub struct Domain {
     /// What callers are told, where the rule that is shown says nothing else.
     pub answers: Answers,
     speaks: bool,
+    pub unmatched: Unmatched,
+    /// Entries whose values are shown to nobody.
+    pub secret_entries: Box<[Box<str>]>,
+    /// Positions of the rules whose calls open holds.
+    holding: Box<[u32]>,
     /// Where alerts may go, by name.
     pub alerts: HashMap<Box<str>, Arc<Target>>,
     /// What is known of those who call, if the domain keeps a directory.
@@ -75,6 +84,31 @@ pub struct Rule {
     pub prefix: Prefix,
     /// What callers are told when this rule is the one shown; it outranks the domain's.
     pub answers: Option<Box<Answers>>,
+    /// The rule whose counters are charged; its own name, unless it shares those of another.
+    pub counter: Box<str>,
+    /// Whether calls may give back what was used.
+    pub refundable: bool,
+    /// What does not apply to a call that this rule applies to.
+    pub replaces: Box<[Replaced]>,
+    pub force: Force,
+    pub hold: Option<Box<Hold>>,
+    pub dedupe: Option<Box<Dedupe>>,
+}
+
+/// A rule, or one limit of it, that another takes the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    pub rule: Box<str>,
+    /// Rule and limit name; the whole rule if none is named.
+    pub label: Option<Box<str>>,
+}
+
+/// What becomes of a descriptor that no rule of its domain matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    #[default]
+    Pass,
+    Refuse,
 }
 
 /// What a hit costs when the conditions hold.
@@ -103,6 +137,17 @@ pub enum Held<'a> {
     To(&'a [Limit]),
     /// No plan serves the descriptor.
     Refused,
+}
+
+impl Limits {
+    /// The limits of every plan, or the rule's own.
+    pub fn iter(&self) -> impl Iterator<Item = &Limit> {
+        let (own, plans) = match self {
+            Limits::Own(limits) => (Some(limits), None),
+            Limits::Plans { plans, .. } => (None, Some(plans.values())),
+        };
+        own.into_iter().chain(plans.into_iter().flatten()).flatten()
+    }
 }
 
 impl RuleSet {
@@ -176,6 +221,13 @@ impl Domain {
             answers: Answers::default(),
             alerts: HashMap::new(),
             directory: None,
+            unmatched: Unmatched::default(),
+            secret_entries: Box::default(),
+            holding: (0u32..)
+                .zip(&rules)
+                .filter(|(_, rule)| rule.hold.is_some())
+                .map(|(at, _)| at)
+                .collect(),
             speaks: rules.iter().any(|rule| rule.answers.is_some()),
             index: Index::new(&rules),
             override_prefix: key.prefix(&["override", name]),
@@ -196,6 +248,24 @@ impl Domain {
 
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The rule of this name.
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| *rule.name == *name)
+    }
+
+    /// A limit by its rule and limit name, of whichever plan: how it measures is the same in all.
+    pub fn limit(&self, label: &str) -> Option<&Limit> {
+        let (rule, _) = label.rsplit_once('.')?;
+        self.rule(rule)?.all_limits().find(|limit| *limit.label == *label)
+    }
+
+    /// The rules of which a descriptor ends a hold, with the hold's id.
+    pub fn settled<'e>(&self, entries: &Entries<'e>) -> impl Iterator<Item = (&Hold, &'e str)> {
+        let rules = self.holding.iter().map(|&position| &self.rules[position as usize]);
+        let holds = rules.filter_map(|rule| rule.hold.as_deref());
+        holds.filter_map(|hold| Some((hold, hold.settled(entries)?)))
     }
 
     /// The rules that apply to a descriptor, in file order.
@@ -238,6 +308,15 @@ impl Rule {
         prefix.identity()
     }
 
+    /// The values that this rule counts by, as it counts them.
+    pub fn counted(&self, entries: &Entries<'_>) -> Vec<(String, String)> {
+        let value = |counted: &Counted| {
+            let value = entries.get(&counted.entry).unwrap_or_default();
+            (counted.entry.to_string(), str::to_owned(&counted.value(value)))
+        };
+        self.count_by.iter().map(value).collect()
+    }
+
     /// What one hit costs: the first cost whose conditions hold, else 1.
     pub fn cost(&self, entries: &Entries<'_>) -> u64 {
         let first = self.costs.iter().find(|cost| holds(&cost.conditions, entries));
@@ -265,11 +344,7 @@ impl Rule {
 
     /// The limits of every plan, or the rule's own.
     pub fn all_limits(&self) -> impl Iterator<Item = &Limit> {
-        let (own, plans) = match &self.limits {
-            Limits::Own(limits) => (Some(limits), None),
-            Limits::Plans { plans, .. } => (None, Some(plans.values())),
-        };
-        own.into_iter().chain(plans.into_iter().flatten()).flatten()
+        self.limits.iter()
     }
 }
 

@@ -8,12 +8,13 @@ pub mod ledger;
 mod memory;
 
 pub use ledger::{Ledger, NoteKey, Unreadable};
-pub use memory::{Change, Impossible, Memory, Mended, SHARDS};
+pub use memory::{Change, Impossible, Memory, Mended, Move, Moved, SHARDS, Step};
 
 use smallvec::SmallVec;
 
 use crate::key::CounterKey;
 use crate::limit::Terms;
+use crate::time::Timestamp;
 
 use self::journal::Ticket;
 
@@ -33,6 +34,12 @@ pub struct Hit<'a> {
     pub pending: u64,
     /// Whether a lack of room refuses the decision.
     pub votes: bool,
+    /// What is left of a grant, to be used where the limit itself has no room.
+    pub pool: u64,
+    /// Hits that are given back once the decision is made, whatever it was.
+    pub give_back: u64,
+    /// Which of the decision's slots a concurrency limit is to be charged with.
+    pub slot: u16,
 }
 
 /// One decision: its hits, and whether it was refused before any counter was asked, in which case
@@ -40,7 +47,16 @@ pub struct Hit<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     pub hits: &'a [Hit<'a>],
+    /// Under which ids and until when concurrency limits are held.
+    pub slots: &'a [HeldUntil],
     pub refused: bool,
+}
+
+/// Under which id and until when a call holds its slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldUntil {
+    pub id: u128,
+    pub expires_at: Timestamp,
 }
 
 /// How one counter answered.
@@ -49,8 +65,12 @@ pub struct Outcome {
     pub room: Room,
     /// What is in use after the decision; beyond the budget where nothing refuses that.
     pub used: u64,
-    /// What is left after the decision.
+    /// What is left after the decision, a grant included.
     pub remaining: u64,
+    /// What this hit took of the counter.
+    pub taken: u64,
+    /// What this hit took of the grant.
+    pub granted: u64,
     /// Microseconds until the window ends, or for logs and buckets until nothing is used.
     pub reset_us: u64,
 }

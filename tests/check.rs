@@ -24,11 +24,8 @@ fn keys_that_are_wrong_or_not_built() {
     check("domain: d\nrulse: []\n", &[("2:1", "did you mean `rules`?")]);
     let said = "`descriptors` is part of the rules language, but not built";
     check("domain: d\ndescriptors: { any: thing }\n", &[("2:1", said)]);
-    for key in ["ban", "counter", "dedupe", "enforce", "hold", "refundable", "replaces"] {
-        let limits = "limits: [{ requests: 1, per: s }]";
-        let text = format!("domain: d\nrules:\n  - name: r\n    {key}: x\n    {limits}\n");
-        check(&text, &[("4:5", &format!("take `{key}` out"))]);
-    }
+    let text = "domain: d\nrules: [{ name: r, ban: x, limits: [{ requests: 1, per: s }] }]\n";
+    check(text, &[("2:20", "take `ban` out")]);
 }
 
 #[test]

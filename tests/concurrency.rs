@@ -23,7 +23,7 @@ type Call = Vec<Vec<(&'static str, String)>>;
 
 fn admitted(rules: &RuleSet, store: &Memory, call: &Call) -> bool {
     let descriptors = call.iter().map(|entries| descriptor(entries, Hits::Take(1))).collect();
-    limiter::decide(rules, store, &Query { domain: "d", descriptors }, NOON).admitted
+    limiter::decide(rules, store, &Query { domain: "d", descriptors, receipt: None }, NOON).admitted
 }
 
 fn descriptor<'a>(entries: &'a [(&'static str, String)], hits: Hits) -> Descriptor<'a> {
@@ -113,7 +113,7 @@ fn overlapping_sets_of_counters_admit_exactly_what_each_holds() {
 fn left(rules: &RuleSet, store: &Memory, key: usize) -> u64 {
     let entries = [("key", key.to_string())];
     let descriptors = [descriptor(&entries, Hits::Peek)].into_iter().collect();
-    let query = Query { domain: "d", descriptors };
+    let query = Query { domain: "d", descriptors, receipt: None };
     let verdict = limiter::decide(rules, store, &query, NOON);
     match verdict.statuses[0].standing {
         // A peek that passes shows what one hit would have left.

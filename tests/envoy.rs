@@ -340,7 +340,8 @@ rules:
 fn used(gate: &Gate, budget: u64) -> u64 {
     let entries = Entries::from_iter([("key", "a")]);
     let descriptor = Descriptor { entries, hits: Hits::Peek, limit: None };
-    let question = Query { domain: "shop", descriptors: [descriptor].into_iter().collect() };
+    let question =
+        Query { domain: "shop", descriptors: [descriptor].into_iter().collect(), receipt: None };
     let rules = gate.rules();
     let Standing::Limited { remaining, .. } = gate.decide(&rules, &question).statuses[0].standing
     else {

@@ -69,7 +69,7 @@ impl Process {
     fn ask(&self, kind: &str, key: &str, hits: Hits) -> (u64, Option<Ticket>) {
         let entries = [("kind", kind), ("key", key)].into_iter().collect();
         let descriptors = [Descriptor { entries, hits, limit: None }].into_iter().collect();
-        let query = Query { domain: "d", descriptors };
+        let query = Query { domain: "d", descriptors, receipt: None };
         let verdict = limiter::decide(&self.rules, &self.memory, &query, self.clock.now());
         match verdict.statuses[0].standing {
             Standing::Limited { remaining, .. } => (BUDGET - remaining, verdict.ticket),

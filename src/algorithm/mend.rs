@@ -5,7 +5,7 @@ use crate::time::Timestamp;
 
 use super::sliding_window::Pair;
 use super::token_bucket::{Bucket, Rate};
-use super::{State, charge, fresh, rate, window, window_end};
+use super::{State, charge, fresh, rate, read, window, window_end};
 
 /// The state of a counter of which `used` hits came just now, and none before.
 pub fn holding(terms: &Terms<'_>, now: Timestamp, used: u64) -> State {
@@ -28,8 +28,67 @@ pub fn give_back(terms: &Terms<'_>, state: &mut State, now: Timestamp, hits: u64
         (Algorithm::TokenBucket { window_us, .. }, State::Bucket(bucket)) => {
             *bucket = bucket.given_back(rate(terms, *window_us), now, hits);
         }
+        (Algorithm::Concurrency, State::Slots(slots)) => slots.give_back(hits),
         (_, state) => *state = fresh(terms.limit),
     }
+}
+
+/// Where in a counter's time something was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// In the window with this end.
+    Window { end: Timestamp },
+    /// At this moment.
+    Stamp { at: Timestamp },
+    /// In the slots of this id.
+    Slot { id: u128 },
+    /// Nowhere in particular: a bucket has no windows.
+    Level,
+}
+
+/// Where a limit that was just charged took it, told from how it stands since.
+pub fn mark(limit: &Limit, now: Timestamp, reset_us: u64, slot: u128) -> Mark {
+    match limit.algorithm {
+        Algorithm::FixedWindow { .. } | Algorithm::Calendar(_) => {
+            Mark::Window { end: now.plus(reset_us) }
+        }
+        Algorithm::SlidingWindow { window_us } => {
+            Mark::Window { end: window::fixed_end(window_us, now) }
+        }
+        // The newest stamp is the one that leaves last.
+        Algorithm::SlidingLog { window_us } => {
+            let newest_us = now.plus(reset_us).as_micros().saturating_sub(window_us);
+            Mark::Stamp { at: Timestamp::from_micros(newest_us) }
+        }
+        Algorithm::TokenBucket { .. } => Mark::Level,
+        Algorithm::Concurrency => Mark::Slot { id: slot },
+    }
+}
+
+/// Lowers what is used by so many hits that were taken at `mark`, as far as they still count there.
+/// Says how many that were.
+pub fn put_back(
+    terms: &Terms<'_>,
+    state: &mut State,
+    now: Timestamp,
+    hits: u64,
+    mark: Mark,
+) -> u64 {
+    let used = |state: &State| read(terms, state, now, 0).used;
+    let before = used(state);
+    match (&mut *state, mark) {
+        (State::Window(count), Mark::Window { end }) if count.end == end => {
+            *count = count.minus(hits);
+        }
+        (State::Pair(pair), Mark::Window { end }) => {
+            *pair = pair.put_back(terms.limit.window_us(), now, end, hits);
+        }
+        (State::Log(log), Mark::Stamp { at }) => log.put_back(at, hits),
+        (State::Slots(slots), Mark::Slot { id }) => _ = slots.release(now, id),
+        (State::Bucket(_), Mark::Level) => give_back(terms, state, now, hits),
+        _ => {}
+    }
+    before.saturating_sub(used(state))
 }
 
 /// When any counter of this limit has expired at the latest, if nothing more is charged to it;
@@ -45,6 +104,7 @@ pub fn latest_expiry(limit: &Limit, now: Timestamp) -> Option<Timestamp> {
         Algorithm::Calendar(calendar) => Some(calendar.window(now).end),
         Algorithm::SlidingLog { window_us } => Some(now.plus(*window_us)),
         Algorithm::SlidingWindow { window_us } => Some(Pair::latest_empty_at(*window_us, now)),
+        Algorithm::Concurrency => None,
         &Algorithm::TokenBucket { window_us, burst, requests_min } => {
             let bounded = limit.on_exceed == OnExceed::Deny
                 && limit.charge == Charge::Admitted

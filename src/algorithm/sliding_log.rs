@@ -95,6 +95,14 @@ impl Log {
         }
     }
 
+    /// Drops so many of the hits that came at a moment, as far as they are still there.
+    pub fn put_back(&mut self, at: Timestamp, hits: u64) {
+        let found = self.entries.binary_search_by_key(&at, |entry| entry.stamp);
+        let Some(entry) = found.ok().and_then(|place| self.entries.get_mut(place)) else { return };
+        entry.hits = entry.hits.saturating_sub(hits);
+        self.entries.retain(|entry| entry.hits > 0);
+    }
+
     /// Lets the oldest hits expire with the next oldest. Called only while the newer entries
     /// alone fill any budget, when neither of the two can decide anything.
     fn merge_oldest(&mut self) {

@@ -84,6 +84,18 @@ impl Pair {
         Pair { current: pair.current - of_current, previous, ..pair }
     }
 
+    /// The same without so many of the hits of the window that ends at `end`, if it still counts.
+    pub fn put_back(self, window_us: u64, now: Timestamp, end: Timestamp, hits: u64) -> Pair {
+        let pair = self.at(window_us, now);
+        if pair.end == end {
+            Pair { current: pair.current.saturating_sub(hits), ..pair }
+        } else if pair.end == end.plus(window_us) {
+            Pair { previous: pair.previous.saturating_sub(hits), ..pair }
+        } else {
+            pair
+        }
+    }
+
     /// When any counter is empty at the latest, if nothing is charged to it after `now`.
     pub fn latest_empty_at(window_us: u64, now: Timestamp) -> Timestamp {
         fixed_end(window_us, now).plus(window_us)

@@ -3,10 +3,12 @@
 //! Finds what the words mean and whether they fit together. Never stops at an error: what cannot
 //! be compiled is left out, and the caller uses the result only if nothing was found.
 
+mod again;
 mod alert;
 mod answer;
 mod condition;
 mod counted;
+mod counter;
 mod directory;
 mod limit;
 mod list;
@@ -19,7 +21,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use crate::key::HashKey;
-use crate::rules::Domain;
+use crate::rules::{Domain, Unmatched};
 
 use super::decode::{At, Pairs};
 use super::directory::Report;
@@ -27,9 +29,9 @@ use super::document::{Document, Plan};
 use super::problem::{Problem, Span};
 
 use self::alert::Alerts;
-use self::list::Lists;
-
+use self::counter::Measured;
 pub use self::limit::PlanLimit;
+use self::list::Lists;
 
 /// Names go into metrics, headers and messages unescaped, so they are kept plain.
 const NAME_CHARS_MAX: usize = 64;
@@ -40,8 +42,10 @@ pub struct Compiler<'d> {
     key: HashKey,
     zone: TimeZone,
     pub domain: &'d str,
+    document: &'d Document,
     plans: &'d [(At<String>, Plan)],
     lists: Lists<'d>,
+    measured: Vec<Measured>,
     /// Keys whose values could not be read: what they would have defined is not to be missed.
     left_out: &'d HashSet<String>,
     /// Where the file lies: paths in it are relative to this.
@@ -62,8 +66,10 @@ pub fn compile(
         key,
         zone: TimeZone::UTC,
         domain: &document.domain.value,
+        document,
         plans,
         lists: Lists::new(document.lists.as_ref()),
+        measured: Vec::new(),
         left_out,
         folder,
         alerts: Alerts::default(),
@@ -86,6 +92,8 @@ pub fn compile(
     };
     domain = domain.with_answers(compiler.answers(told));
     compiler.shown(document, &domain);
+    domain.unmatched = compiler.unmatched(document.unmatched.as_ref());
+    domain.secret_entries = secret_entries(document);
     domain.alerts = std::mem::take(&mut compiler.alerts.targets);
     domain.directory = directory;
     (domain, compiler.findings, report.unwrap_or_default())
@@ -111,6 +119,18 @@ impl<'d> Compiler<'d> {
             Err(_) => {
                 let what = format!("`{}` is not a known time zone", zone.value);
                 self.error(zone.span, what, "use an IANA name, such as UTC or Europe/Berlin");
+            }
+        }
+    }
+
+    fn unmatched(&mut self, word: Option<&At<String>>) -> Unmatched {
+        let Some(At { span, value }) = word else { return Unmatched::Pass };
+        match value.as_str() {
+            "pass" => Unmatched::Pass,
+            "deny" => Unmatched::Refuse,
+            other => {
+                self.unknown_word(*span, other, "unmatched", &["pass", "deny"]);
+                Unmatched::Pass
             }
         }
     }
@@ -155,4 +175,9 @@ impl<'d> Compiler<'d> {
             self.error(name.span, format!("`{text}` is not a name"), NAME_REMEDY);
         }
     }
+}
+
+fn secret_entries(document: &Document) -> Box<[Box<str>]> {
+    let entries = document.secret_entries.iter().flatten();
+    entries.map(|entry| entry.value.as_str().into()).collect()
 }

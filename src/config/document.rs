@@ -43,8 +43,8 @@ pub struct Document {
     pub headers: Option<At<Headers>>,
     pub metadata: Option<bool>,
     pub on_refusal: Option<At<OnRefusal>>,
-    pub secret_entries: Option<NotYet>,
-    pub unmatched: Option<NotYet>,
+    pub secret_entries: Option<Vec<At<String>>>,
+    pub unmatched: Option<At<String>>,
 }
 
 fn yes() -> bool {

@@ -46,6 +46,9 @@ pub fn default_name(per: Per) -> String {
         Unit::Month => "months",
         Unit::Year => "years",
     };
+    if per == Per::AT_ONCE {
+        return "at_once".into();
+    }
     if per.count == 1 { name(per.unit).to_owned() } else { format!("{}{short}", per.count) }
 }
 

@@ -43,7 +43,8 @@ impl From<&Limit> for Kind {
             Algorithm::FixedWindow { .. }
             | Algorithm::Calendar(_)
             | Algorithm::SlidingWindow { .. } => Kind::Window,
-            Algorithm::SlidingLog { .. } => Kind::Log,
+            // Slots are bounded as stamps are.
+            Algorithm::SlidingLog { .. } | Algorithm::Concurrency => Kind::Log,
             Algorithm::TokenBucket { .. } => Kind::Bucket,
         }
     }

@@ -42,7 +42,8 @@ pub fn query(request: &RateLimitRequest) -> Result<Query<'_>, Status> {
         hits => u64::from(hits),
     };
     let descriptors = request.descriptors.iter().map(|asked| descriptor(asked, common));
-    Ok(Query { domain: &request.domain, descriptors: descriptors.collect::<Result<_, _>>()? })
+    let descriptors = descriptors.collect::<Result<_, _>>()?;
+    Ok(Query { domain: &request.domain, descriptors, receipt: None })
 }
 
 fn descriptor(
@@ -54,13 +55,13 @@ fn descriptor(
         within("bytes of an entry's key", entry.key.len(), TEXT_BYTES_MAX)?;
         within("bytes of an entry's value", entry.value.len(), TEXT_BYTES_MAX)?;
     }
-    if asked.is_negative_hits {
-        return Err(invalid("giving hits back (is_negative_hits) is not built yet"));
-    }
     let entries = asked.entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str()));
     Ok(Descriptor {
         entries: entries.collect::<Entries<'_>>(),
-        hits: hits(asked.hits_addend, common_hits)?,
+        hits: match hits(asked.hits_addend, common_hits)? {
+            Hits::Take(hits) if asked.is_negative_hits => Hits::GiveBack(hits),
+            hits => hits,
+        },
         limit: asked.limit.as_ref().map(brought_along).transpose()?,
     })
 }

@@ -59,8 +59,9 @@ fn current_limit(shown: Shown<'_>) -> RateLimit {
     RateLimit {
         name: shown.name.to_owned(),
         requests_per_unit: saturate(shown.requests),
-        unit: to_unit(unit).into(),
-        unit_multiplier: (count != 1).then_some(count),
+        unit: if shown.per == Per::AT_ONCE { rate_limit::Unit::Unknown } else { to_unit(unit) }
+            .into(),
+        unit_multiplier: (count > 1).then_some(count),
     }
 }
 

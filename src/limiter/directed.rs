@@ -43,6 +43,6 @@ impl Directed {
             Descriptor { entries: asked.entries.with(added), hits: asked.hits, limit: asked.limit }
         };
         let descriptors = query.descriptors.iter().zip(&self.0).map(directed).collect();
-        Some(Query { domain: query.domain, descriptors })
+        Some(Query { domain: query.domain, descriptors, receipt: query.receipt })
     }
 }

@@ -8,29 +8,47 @@ use crate::directory::Row;
 use crate::key::Identity;
 use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed, Terms};
 use crate::query::{Descriptor, Hits, Override, Query};
-use crate::rules::{Domain, Held, Rule, RuleSet};
-use crate::store::{HITS_INLINE, Hit};
+use crate::rules::{Domain, Held, Replaced, Rule, RuleSet, Stance, Unmatched};
+use crate::store::{HITS_INLINE, HeldUntil, Hit};
 use crate::time::Timestamp;
 
+use super::again::{Known, Settled};
+use super::directed::Directed;
 use super::verdict::Origin;
 
 /// The hits of a whole call, and which of them belong to which descriptor.
 ///
 /// `'r` is the life of the rules, `'c` that of the call.
 pub struct Resolved<'r, 'c> {
-    now: Timestamp,
+    pub now: Timestamp,
     pub subjects: SmallVec<[Subject; 2]>,
     pub hits: SmallVec<[Hit<'c>; HITS_INLINE]>,
     /// Where each hit's limit comes from.
     pub origins: SmallVec<[Origin<'r>; HITS_INLINE]>,
+    /// Under which ids and until when concurrency limits are held.
+    pub slots: SmallVec<[HeldUntil; 1]>,
+    /// Ids under which parts of the call are to be known again.
+    pub known: SmallVec<[Known<'r>; 1]>,
+    /// Holds that the call ends.
+    pub settled: SmallVec<[Settled; 1]>,
 }
 
 /// One descriptor of the call.
 pub struct Subject {
     pub hits: Range<usize>,
-    /// No plan serves it: refused before any counter is asked.
+    /// No plan serves it, or no rule is for it: refused before any counter is asked.
     pub refused: bool,
 }
+
+/// A rule that applies to a descriptor.
+#[derive(Clone, Copy)]
+struct Found<'r> {
+    descriptor: usize,
+    rule: &'r Rule,
+    stance: Stance,
+}
+
+type AllFound<'r> = SmallVec<[Found<'r>; 8]>;
 
 /// The budgets that the call brings along, as limits; none where the domain is unknown or does
 /// not take them, and the descriptor is then held to the rules.
@@ -56,72 +74,165 @@ fn override_limit(rules: &RuleSet, brought: Override) -> Limit {
         on_exceed: OnExceed::Deny,
         charge: Charge::Admitted,
         durability: Durability::Ordinary,
+        archive: false,
         alert: None,
         tag: rules.override_tag(brought.window_us),
     }
 }
 
 /// What a descriptor asks of a limit: room for `demand`, of which it takes `charge`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Amount {
     demand: u64,
     charge: u64,
+    give_back: u64,
 }
 
 impl Amount {
     /// Saturating: a product beyond the largest number is beyond any budget.
     fn of(hits: Hits, cost: u64) -> Amount {
         match hits {
-            Hits::Peek => Amount { demand: cost, charge: 0 },
+            Hits::Peek => Amount { demand: cost, ..Amount::default() },
             Hits::Take(hits) => {
                 let charge = hits.saturating_mul(cost);
-                Amount { demand: charge, charge }
+                Amount { demand: charge, charge, ..Amount::default() }
+            }
+            Hits::GiveBack(hits) => {
+                Amount { give_back: hits.saturating_mul(cost), ..Amount::default() }
             }
         }
     }
 }
 
 impl<'r: 'c, 'c> Resolved<'r, 'c> {
-    /// Nothing yet of a call at this moment.
-    pub fn at(now: Timestamp) -> Resolved<'r, 'c> {
-        let (subjects, hits, origins) = Default::default();
-        Resolved { now, subjects, hits, origins }
+    pub fn new(now: Timestamp) -> Resolved<'r, 'c> {
+        Resolved {
+            now,
+            subjects: SmallVec::new(),
+            hits: SmallVec::new(),
+            origins: SmallVec::new(),
+            slots: SmallVec::new(),
+            known: SmallVec::new(),
+            settled: SmallVec::new(),
+        }
     }
 
-    /// A descriptor of an unknown domain.
-    pub fn unmatched(&mut self) {
-        self.finish(self.hits.len(), false);
+    /// A call for a domain that nobody has rules for: all its descriptors pass.
+    pub fn unruled(&mut self, descriptors: usize) {
+        let bare = || Subject { hits: 0..0, refused: false };
+        self.subjects = std::iter::repeat_with(bare).take(descriptors).collect();
+    }
+
+    /// Goes through the descriptors of a call: first to see which rules apply, since one may
+    /// replace what another asks of the call, and then to see what they ask.
+    pub fn call(
+        &mut self,
+        domain: &'r Domain,
+        descriptors: &[Descriptor<'_>],
+        overrides: &'c [Option<Limit>],
+        directed: &'c Directed,
+    ) {
+        let found = self.find(domain, descriptors, overrides);
+        let replaced = replaced(&found);
+        let mut next = 0;
+        for (position, (asked, limit)) in descriptors.iter().zip(overrides).enumerate() {
+            let first = self.hits.len();
+            let of_this = found[next..].iter().take_while(|found| found.descriptor == position);
+            let (matching, settled) = (of_this.clone().count(), self.settles(position));
+            let mut refused = false;
+            if let Some(limit) = limit {
+                self.brought_along(domain, asked, position, limit);
+            } else if !settled {
+                refused = matching == 0 && domain.unmatched == Unmatched::Refuse;
+                for found in of_this {
+                    let row = directed.row(position);
+                    refused |= !self.rule(found, asked, row, &replaced);
+                }
+            }
+            next += matching;
+            self.subjects.push(Subject { hits: first..self.hits.len(), refused });
+        }
+    }
+
+    fn find(
+        &mut self,
+        domain: &'r Domain,
+        descriptors: &[Descriptor<'_>],
+        overrides: &[Option<Limit>],
+    ) -> AllFound<'r> {
+        let mut all = AllFound::new();
+        for (descriptor, (asked, limit)) in descriptors.iter().zip(overrides).enumerate() {
+            if limit.is_some() {
+                continue;
+            }
+            let before = self.settled.len();
+            let holds = domain.settled(&asked.entries);
+            self.settled.extend(holds.map(|(hold, id)| Settled::new(descriptor, hold, id, asked)));
+            if before < self.settled.len() {
+                continue;
+            }
+            all.extend(domain.matching(&asked.entries).into_iter().map(|rule| {
+                let force = &rule.force;
+                let whole = force.is_whole();
+                let stance = || force.stance(rule.identity(&asked.entries));
+                let stance = if whole { Stance::Enforced } else { stance() };
+                Found { descriptor, rule, stance }
+            }));
+        }
+        all
+    }
+
+    fn settles(&self, descriptor: usize) -> bool {
+        self.settled.iter().any(|settled| settled.descriptor == descriptor)
     }
 
     /// A descriptor with a budget of its own.
-    pub fn brought_along(&mut self, domain: &Domain, asked: &Descriptor<'_>, limit: &'c Limit) {
-        let first = self.hits.len();
+    fn brought_along(
+        &mut self,
+        domain: &Domain,
+        asked: &Descriptor<'_>,
+        descriptor: usize,
+        limit: &'c Limit,
+    ) {
         let identity = domain.override_identity(&asked.entries);
-        let origin = Origin { label: "", rule: None };
+        let origin = Origin { label: "", rule: None, limit: None, descriptor, cost: 1 };
         self.push(identity, limit.terms(), origin, Amount::of(asked.hits, 1));
-        self.finish(first, false);
-    }
-
-    /// A descriptor that the domain's rules hold, and what the directory knows of it.
-    pub fn ruled(&mut self, domain: &'r Domain, asked: &Descriptor<'_>, row: Option<&Row>) {
-        let first = self.hits.len();
-        let mut refused = false;
-        for rule in domain.matching(&asked.entries) {
-            refused |= !self.rule(rule, asked, row);
-        }
-        self.finish(first, refused);
     }
 
     /// Adds the hits of one rule; false if it serves no plan for this descriptor.
-    fn rule(&mut self, rule: &'r Rule, asked: &Descriptor<'_>, row: Option<&Row>) -> bool {
-        let Held::To(limits) = rule.held(&asked.entries) else { return false };
-        let identity = rule.identity(&asked.entries);
-        let amount = Amount::of(asked.hits, rule.cost(&asked.entries));
+    fn rule(
+        &mut self,
+        found: &Found<'r>,
+        asked: &Descriptor<'_>,
+        row: Option<&'c Row>,
+        replaced: &[&'r Replaced],
+    ) -> bool {
+        let &Found { descriptor, rule, stance } = found;
+        let whole = |replaced: &&&Replaced| *replaced.rule == *rule.name;
+        let replaced: SmallVec<[&Replaced; 2]> = replaced.iter().filter(whole).copied().collect();
+        if stance == Stance::Absent || replaced.iter().any(|one| one.label.is_none()) {
+            return true;
+        }
+        let Held::To(limits) = rule.held(&asked.entries) else { return stance == Stance::Shadow };
+        let (identity, cost) = (rule.identity(&asked.entries), rule.cost(&asked.entries));
+        let amount = amount(rule, asked.hits, cost);
+        let (first, slot) = (self.hits.len(), self.slots.len());
         for limit in limits {
-            let origin = Origin { label: &limit.label, rule: Some(rule) };
-            let terms = row.map_or_else(|| limit.terms(), |row| row.terms(limit, self.now));
+            if replaced.iter().any(|one| one.label.as_deref() == Some(&*limit.label)) {
+                continue;
+            }
+            let mut terms = match row {
+                Some(row) => row.terms(limit, self.now),
+                None => limit.terms(),
+            };
+            if stance == Stance::Shadow {
+                terms.on_exceed = OnExceed::Shadow;
+            }
+            let (label, limit) = (&*limit.label, Some(limit));
+            let origin = Origin { label, rule: Some(rule), limit, descriptor, cost };
             self.push(identity, terms, origin, amount);
         }
+        self.know(rule, asked, first, slot);
         true
     }
 
@@ -135,28 +246,54 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             pending: amount.demand - amount.charge,
             // What costs nothing is shown how things stand and is never refused.
             votes: terms.on_exceed == OnExceed::Deny && amount.demand > 0,
+            pool: 0,
+            give_back: amount.give_back,
+            // A call has a thousand descriptors at most, and each a few rules that hold slots.
+            slot: u16::try_from(self.slots.len()).unwrap_or(u16::MAX),
         });
     }
 
-    fn finish(&mut self, first: usize, refused: bool) {
-        self.subjects.push(Subject { hits: first..self.hits.len(), refused });
-    }
-
-    /// Several descriptors may hit one counter, and then each of its budgets is held to the sum.
+    /// Several hits may be on one counter, and each of its budgets is held to their sum. Rules
+    /// that share a counter charge a descriptor once, at the larger cost.
     pub fn sum_by_counter(&mut self) {
         let mut order: SmallVec<[usize; HITS_INLINE]> = (0..self.hits.len()).collect();
-        order.sort_unstable_by_key(|&position| self.hits[position].key);
+        order.sort_unstable_by_key(|&position| (self.hits[position].key, position));
         let keys: SmallVec<[_; HITS_INLINE]> = self.hits.iter().map(|hit| hit.key).collect();
-        for same in order.chunk_by(|&a, &b| keys[a] == keys[b]) {
-            let (demand, pending) =
-                same.iter().fold((0u64, 0u64), |(demand, pending), &position| {
-                    let hit = &self.hits[position];
-                    (demand.saturating_add(hit.demand), pending.saturating_add(hit.pending))
-                });
+        for same in order.chunk_by(|&a, &b| keys[a] == keys[b]).filter(|same| same.len() > 1) {
+            let (mut demand, mut pending) = (0u64, 0u64);
+            let descriptor = |position: usize| self.origins[position].descriptor;
+            for of_one in same.chunk_by(|&a, &b| descriptor(a) == descriptor(b)) {
+                // Of equally large ones the first is charged.
+                let largest =
+                    |&&position: &&usize| (self.hits[position].demand, std::cmp::Reverse(position));
+                let Some(&largest) = of_one.iter().max_by_key(largest) else { continue };
+                for &position in of_one.iter().filter(|&&position| position != largest) {
+                    (self.hits[position].charge, self.hits[position].give_back) = (0, 0);
+                }
+                demand = demand.saturating_add(self.hits[largest].demand);
+                pending = pending.saturating_add(self.hits[largest].pending);
+            }
             for &position in same {
-                self.hits[position].demand = demand;
-                self.hits[position].pending = pending;
+                (self.hits[position].demand, self.hits[position].pending) = (demand, pending);
             }
         }
     }
+}
+
+/// What a rule's limits are asked for. A call that opens a hold takes the estimate, whatever hits
+/// it says, and only where the rule lets it give hits back can it.
+fn amount(rule: &Rule, hits: Hits, cost: u64) -> Amount {
+    let estimate = rule.hold.as_ref().and_then(|hold| hold.estimate);
+    match (hits, estimate) {
+        (Hits::GiveBack(_), _) if !rule.refundable => Amount::default(),
+        (Hits::Take(_), Some(estimate)) => Amount::of(Hits::Take(estimate), cost),
+        (Hits::Peek, Some(estimate)) => Amount::of(Hits::Peek, cost.saturating_mul(estimate)),
+        (hits, _) => Amount::of(hits, cost),
+    }
+}
+
+/// What the call's own rules take the place of.
+fn replaced<'r>(found: &AllFound<'r>) -> SmallVec<[&'r Replaced; 2]> {
+    let enforced = found.iter().filter(|found| found.stance == Stance::Enforced);
+    enforced.flat_map(|found| &*found.rule.replaces).collect()
 }

@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 
 use smallvec::SmallVec;
 
-use crate::limit::{Budget, OnExceed, Per};
+use crate::limit::{Budget, Limit, OnExceed, Per};
 use crate::rules::{Domain, Rule};
 use crate::store::journal::Ticket;
 use crate::store::{Hit, Outcome, Room};
 use crate::time::Timestamp;
 
+use super::book::Crossing;
 use super::reading::Reading;
 use super::tightness::{Share, Tightness};
 
@@ -26,6 +27,21 @@ pub struct Verdict<'a> {
     /// Every limit of the call, in the order of its descriptors; only for a speaker, so that
     /// nobody else pays for them.
     pub readings: Vec<Reading<'a>>,
+    /// Thresholds of limits that the call crossed.
+    pub crossings: Vec<Crossing<'a>>,
+    /// What became of the id that the call brought along.
+    pub id: IdUse,
+}
+
+/// What became of an id that a call brought along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdUse {
+    /// It was not known, or none was brought.
+    New,
+    /// The same was asked under it before, and is not charged again.
+    Repeated,
+    /// Something else was asked under it before. Nothing was decided.
+    Clashing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +84,11 @@ pub struct Origin<'a> {
     pub label: &'a str,
     /// None for a budget that the call brought along.
     pub rule: Option<&'a Rule>,
+    pub limit: Option<&'a Limit>,
+    /// The position of its descriptor in the call.
+    pub descriptor: usize,
+    /// What one hit costs.
+    pub cost: u64,
 }
 
 /// A limit of a descriptor that might be shown for it.

@@ -9,7 +9,11 @@ pub fn limit_name<'l>(rule: &Rule, limit: &'l Limit) -> &'l str {
     name.unwrap_or(&limit.label)
 }
 
-pub fn per(Per { count, unit }: Per) -> String {
+pub fn per(per: Per) -> String {
+    if per == Per::AT_ONCE {
+        return "at once".into();
+    }
+    let Per { count, unit } = per;
     let unit = match unit {
         Unit::Second => "second",
         Unit::Minute => "minute",
@@ -37,6 +41,7 @@ pub fn algorithm(algorithm: &Algorithm) -> &'static str {
         Algorithm::SlidingLog { .. } => "sliding_log",
         Algorithm::SlidingWindow { .. } => "sliding_window",
         Algorithm::TokenBucket { .. } => "token_bucket",
+        Algorithm::Concurrency => "concurrency",
     }
 }
 

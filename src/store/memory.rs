@@ -6,9 +6,12 @@
 //! an await, because nothing in here is async.
 
 mod keep;
+mod locked;
 mod mend;
+mod settle;
 
 pub use self::mend::{Change, Impossible, Mended};
+pub use self::settle::{Move, Moved, Step};
 
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,16 +20,17 @@ use std::sync::Arc;
 use dashmap::{DashMap, RwLockWriteGuard, SharedValue};
 use smallvec::SmallVec;
 
-use crate::algorithm::{self, Fit, State};
+use crate::algorithm::{Fit, State};
 use crate::key::CounterKey;
 use crate::limit::Charge;
 use crate::time::Timestamp;
 
-use super::journal::{Shared, Ticket};
+use super::journal::Shared;
 use super::ledger::{LEDGER_SHARDS, Ledger};
-use super::{Applied, Ask, HITS_INLINE, Hit, Outcome, Room};
+use super::{Applied, Ask, HITS_INLINE, Hit};
 
 use self::keep::Keeper;
+use self::locked::{Locked, Taken, Takings};
 
 /// A shard is locked as a whole while its table grows or is swept. With this many, ten million
 /// counters make shards of some 2,400, and each such stall stays well below a millisecond.
@@ -99,20 +103,21 @@ impl Memory {
 
     /// Commits the hits of one decision together: if every voting limit has room, all are
     /// charged; if any has none, nothing is, save limits that are charged whatever the verdict.
-    pub fn apply(&self, Ask { hits, refused }: Ask<'_>, now: Timestamp) -> Applied {
+    pub fn apply(&self, Ask { hits, slots, refused }: Ask<'_>, now: Timestamp) -> Applied {
         let mut shards = self.lock(hits);
         let mut fits: SmallVec<[Fit; HITS_INLINE]> =
             hits.iter().map(|hit| shards.fit(hit, now)).collect();
         let has_room = |(hit, fit): (&Hit<'_>, &Fit)| !hit.votes || *fit == Fit::Now;
         let admitted = !refused && hits.iter().zip(&fits).all(has_room);
-        let takes = |hit: &&Hit<'_>| {
-            hit.charge > 0 && (admitted || hit.terms.limit.charge == Charge::Always)
-        };
-        let mut charged = false;
-        for hit in hits.iter().filter(takes) {
-            shards.charge(hit, now);
-            charged = true;
+        let (mut taken, mut charged) = (Takings::from_elem(Taken::default(), hits.len()), false);
+        for (hit, taken) in hits.iter().zip(&mut taken) {
+            if hit.charge > 0 && (admitted || hit.terms.limit.charge == Charge::Always) {
+                let pool = if admitted { hit.pool } else { 0 };
+                *taken = shards.take(hit, pool, slots, now);
+                charged = true;
+            }
         }
+        hits.iter().filter(|hit| hit.give_back > 0).for_each(|hit| shards.give_back(hit, now));
         if charged && !admitted {
             // What a refused call is charged can leave it no room where it had some, or make its
             // wait longer; how much so is known only when all is charged.
@@ -120,8 +125,8 @@ impl Memory {
                 *fit = shards.fit(hit, now);
             }
         }
-        let outcome = |(hit, fit)| shards.outcome(hit, fit, admitted, now);
-        let outcomes = hits.iter().zip(fits).map(outcome).collect();
+        let outcome = |((hit, fit), taken)| shards.outcome(hit, fit, taken, admitted, now);
+        let outcomes = hits.iter().zip(fits).zip(taken).map(outcome).collect();
         Applied { admitted, outcomes, ticket: shards.ticket }
     }
 
@@ -163,6 +168,11 @@ impl Memory {
         self.len() == 0
     }
 
+    fn insert(table: &mut Table, key: CounterKey, state: State, expires_at: Timestamp, kept: Kept) {
+        let cell = Cell { state, expires_at, kept };
+        table.insert_entry(key.table_hash(), (key, SharedValue::new(cell)), hash_of);
+    }
+
     fn lock(&self, hits: &[Hit<'_>]) -> Locked<'_> {
         let number = |hit: &Hit<'_>| self.shard_of(hit.key);
         let mut numbers: SmallVec<[usize; HITS_INLINE]> = hits.iter().map(number).collect();
@@ -201,79 +211,4 @@ fn ledger_shard(shard: usize) -> Option<usize> {
 
 fn hash_of((key, _): &(CounterKey, SharedValue<Cell>)) -> u64 {
     key.table_hash()
-}
-
-/// The shards of one decision, all locked.
-struct Locked<'a> {
-    counters: &'a Counters,
-    keeper: Option<&'a Keeper>,
-    guards: Guards<'a>,
-    /// The last thing that must be on disk before this decision is answered.
-    ticket: Option<Ticket>,
-}
-
-impl Locked<'_> {
-    fn fit(&self, hit: &Hit<'_>, now: Timestamp) -> Fit {
-        match self.get(hit.key, now) {
-            Some(state) => algorithm::fit(&hit.terms, state, now, hit.demand),
-            None => algorithm::fit(&hit.terms, &algorithm::fresh(hit.terms.limit), now, hit.demand),
-        }
-    }
-
-    fn charge(&mut self, hit: &Hit<'_>, now: Timestamp) {
-        let (keeper, position) = (self.keeper, self.position(hit.key));
-        let (shard, table) = &mut self.guards[position];
-        let hash = hit.key.table_hash();
-        let cell = match table.get_mut(hash, |(key, _)| *key == hit.key) {
-            Some((_, cell)) => {
-                let cell = cell.get_mut();
-                if cell.expires_at <= now {
-                    cell.state = algorithm::fresh(hit.terms.limit);
-                }
-                cell
-            }
-            None => {
-                let (state, kept) = (algorithm::fresh(hit.terms.limit), Kept::Not);
-                let cell = Cell { state, expires_at: now, kept };
-                let entry = (hit.key, SharedValue::new(cell));
-                table.insert_entry(hash, entry, hash_of).1.get_mut()
-            }
-        };
-        algorithm::charge(&hit.terms, &mut cell.state, now, hit.charge);
-        cell.expires_at = algorithm::expires_at(&hit.terms, &cell.state, now);
-        if let Some(keeper) = keeper {
-            let ticket = keeper.keep(hit.terms.limit, *shard, hit.key, &mut cell.kept);
-            self.ticket = self.ticket.max(ticket);
-        }
-    }
-
-    fn outcome(&self, hit: &Hit<'_>, fit: Fit, admitted: bool, now: Timestamp) -> Outcome {
-        // A peek shows what one hit would leave, but a refused one would have left all as it was.
-        let pending = if admitted { hit.pending } else { 0 };
-        let reading = match self.get(hit.key, now) {
-            Some(state) => algorithm::read(&hit.terms, state, now, pending),
-            None => algorithm::read(&hit.terms, &algorithm::fresh(hit.terms.limit), now, pending),
-        };
-        let room = match fit {
-            Fit::Now => Room::Enough,
-            Fit::After(wait_us) => Room::After(wait_us),
-            Fit::Never => Room::Never,
-        };
-        let algorithm::Reading { used, remaining, reset_us } = reading;
-        Outcome { room, used, remaining, reset_us }
-    }
-
-    /// What a counter holds, unless that has expired: an expired counter is as good as swept.
-    fn get(&self, key: CounterKey, now: Timestamp) -> Option<&State> {
-        let (_, table) = &self.guards[self.position(key)];
-        let (_, cell) = table.get(key.table_hash(), |(other, _)| *other == key)?;
-        let cell = cell.get();
-        (now < cell.expires_at).then_some(&cell.state)
-    }
-
-    /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.
-    fn position(&self, key: CounterKey) -> usize {
-        let shard = self.counters.determine_shard(key.table_hash() as usize);
-        self.guards.partition_point(|(number, _)| *number < shard)
-    }
 }

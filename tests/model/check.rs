@@ -43,6 +43,7 @@ pub fn agree(rules: &Rules, calls: &[Call]) -> Result<Vec<Answer>, TestCaseError
 pub fn admitted(calls: &[Call], answers: &[Answer]) -> Vec<(u64, u64)> {
     let passed = calls.iter().zip(answers).filter(|(_, answer)| answer.admitted);
     let amount = |call: &Call| match call.descriptors[0].hits {
+        Hits::GiveBack(_) => 0,
         Hits::Take(hits) => hits,
         Hits::Peek => 0,
     };

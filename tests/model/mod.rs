@@ -173,6 +173,7 @@ impl<'m> Model<'m> {
 impl Ask {
     fn new(counter: Counter, label: String, limit: Limit, hits: Hits, cost: u64) -> Ask {
         let (hits, peek) = match hits {
+            Hits::GiveBack(_) => unreachable!("the traffic gives nothing back"),
             Hits::Peek => (1, true),
             Hits::Take(hits) => (hits, false),
         };

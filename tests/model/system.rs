@@ -44,7 +44,7 @@ impl<'s> System<'s> {
 
     pub fn decide(&self, call: &Call) -> Answer {
         let descriptors = call.descriptors.iter().map(descriptor).collect();
-        let query = Query { domain: call.domain, descriptors };
+        let query = Query { domain: call.domain, descriptors, receipt: None };
         let now = Timestamp::from_micros(call.at);
         answer(&limiter::decide(self.rules, &self.store, &query, now))
     }

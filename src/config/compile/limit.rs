@@ -1,6 +1,6 @@
 //! Limits: budgets, windows, and which of them go together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::calendar::{Anchor, Calendar, Period};
 use crate::config::decode::{At, nearest, parse_whole_number};
@@ -8,19 +8,18 @@ use crate::config::document::{self, Plan, Word};
 use crate::config::per::{self, PER_REMEDY};
 use crate::config::problem::Span;
 use crate::limit::{
-    Algorithm, Budget, Charge, Durability, Limit, OnExceed, Per, SLIDING_LOG_REQUESTS_MAX, Unit,
-    WINDOW_S_MAX,
+    Algorithm, Budget, CONCURRENCY_MAX, Charge, Durability, Limit, OnExceed, Per,
+    SLIDING_LOG_REQUESTS_MAX, Unit, WINDOW_S_MAX,
 };
 use crate::rules::limit_tag;
 use crate::time::SECOND_US;
 
 use super::Compiler;
 
-const ALGORITHMS: [&str; 5] =
-    ["fixed_window", "calendar", "sliding_log", "sliding_window", "token_bucket"];
+const ALGORITHMS: [&str; 6] =
+    ["fixed_window", "calendar", "sliding_log", "sliding_window", "token_bucket", CONCURRENCY];
 
-/// Algorithms that the language has and this release does not.
-const ALGORITHMS_TO_COME: [&str; 1] = ["concurrency"];
+const CONCURRENCY: &str = "concurrency";
 
 /// A compiled limit, with what decides whether two of them can share counters.
 pub struct PlanLimit {
@@ -62,7 +61,7 @@ impl<'d> Compiler<'d> {
             self.name(name);
         }
         let budget = self.budget(&limit.requests);
-        let per = self.per(&limit.per);
+        let per = self.per(limit);
         let on_exceed = self.on_exceed(limit.on_exceed.as_ref());
         let charge = self.charge(limit.charge.as_ref());
         let durability = self.durability(limit.durability.as_ref());
@@ -86,9 +85,30 @@ impl<'d> Compiler<'d> {
         let tag = limit_tag(&self.key, &name, &algorithm);
         let label = format!("{rule}.{name}").into();
         let measured = algorithm.to_string();
-        let limit =
-            Limit { label, budget, per, algorithm, on_exceed, charge, durability, tag, alert };
+        let archive = self.archive(limit, &algorithm);
+        let limit = Limit {
+            label,
+            budget,
+            per,
+            algorithm,
+            on_exceed,
+            charge,
+            durability,
+            archive,
+            tag,
+            alert,
+        };
         Some(PlanLimit { name, measured, limit })
+    }
+
+    /// Only windows that close have a final count.
+    fn archive(&mut self, limit: &document::Limit, algorithm: &Algorithm) -> bool {
+        let closes = matches!(algorithm, Algorithm::FixedWindow { .. } | Algorithm::Calendar(_));
+        if limit.archive && !closes {
+            let what = "only fixed and calendar windows close, and leave a count to archive";
+            self.error(limit.requests.span, what, "use one of these, or take `archive` out");
+        }
+        limit.archive
     }
 
     fn budget(&mut self, requests: &At<String>) -> Option<Budget> {
@@ -105,7 +125,22 @@ impl<'d> Compiler<'d> {
         budget
     }
 
-    fn per(&mut self, per: &At<String>) -> Option<Per> {
+    fn per(&mut self, limit: &document::Limit) -> Option<Per> {
+        let at_once = limit.algorithm.as_ref().is_some_and(|word| word.value == CONCURRENCY);
+        let per = match (&limit.per, at_once) {
+            (Some(per), false) => per,
+            (None, true) => return Some(Per::AT_ONCE),
+            (None, false) => {
+                let remedy = "add `per: …`, such as `per: minute`";
+                self.error(limit.requests.span, "`per` is missing", remedy);
+                return None;
+            }
+            (Some(per), true) => {
+                let what = "a concurrency limit is for what goes on at once, not for a window";
+                self.error(per.span, what, "take `per` out");
+                return None;
+            }
+        };
         match per::parse(&per.value) {
             Ok(parsed) if parsed.window_s() <= WINDOW_S_MAX => Some(parsed),
             Ok(_) => {
@@ -152,16 +187,11 @@ impl<'d> Compiler<'d> {
             return true;
         }
         let list = ALGORITHMS.join(", ");
-        if ALGORITHMS_TO_COME.contains(&value.as_str()) {
-            let what = format!("`{value}` is part of the rules language, but not built yet");
-            self.error(*span, what, format!("use one of: {list}"));
-        } else {
-            let remedy = match nearest(value, &ALGORITHMS) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("write one of: {list}"),
-            };
-            self.error(*span, format!("`{value}` is not an algorithm"), remedy);
-        }
+        let remedy = match nearest(value, &ALGORITHMS) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("write one of: {list}"),
+        };
+        self.error(*span, format!("`{value}` is not an algorithm"), remedy);
         false
     }
 
@@ -212,7 +242,8 @@ impl<'d> Compiler<'d> {
             (None, None) => "fixed_window",
         };
         let name = word.map_or(implied, |word| word.value.as_str());
-        let span = word.map_or(limit.per.span, |word| word.span);
+        let place = limit.per.as_ref().map_or(limit.requests.span, |per| per.span);
+        let span = word.map_or(place, |word| word.span);
         if let Some(burst) = &limit.burst
             && name != "token_bucket"
         {
@@ -233,14 +264,20 @@ impl<'d> Compiler<'d> {
         let window_us = per.window_s() * SECOND_US;
         match name {
             "fixed_window" => Ok(Algorithm::FixedWindow { window_us }),
-            "calendar" => self.calendar(limit, per),
+            "calendar" => self.calendar(limit, place, per),
             "sliding_window" => Ok(Algorithm::SlidingWindow { window_us }),
             "sliding_log" => sliding_log(limit.requests.span, budget, window_us),
+            CONCURRENCY => concurrency(limit.requests.span, budget),
             _ => token_bucket(limit, budget, window_us),
         }
     }
 
-    fn calendar(&self, limit: &document::Limit, per: Per) -> Result<Algorithm, Refusal> {
+    fn calendar(
+        &self,
+        limit: &document::Limit,
+        place: Span,
+        per: Per,
+    ) -> Result<Algorithm, Refusal> {
         let period = match (per.count, per.unit) {
             (1, Unit::Hour) => Period::Hour,
             (1, Unit::Day) => Period::Day,
@@ -250,7 +287,7 @@ impl<'d> Compiler<'d> {
             (count, unit) => {
                 let what = format!("the calendar has no window of {count} {}", per::name(unit));
                 let remedy = "use one hour, day, week, month or year; or another algorithm";
-                return Err((limit.per.span, what, remedy.into()));
+                return Err((place, what, remedy.into()));
             }
         };
         let anchor = match &limit.anchor_day {
@@ -292,6 +329,16 @@ fn sliding_log(span: Span, budget: Budget, window_us: u64) -> Result<Algorithm, 
     }
 }
 
+fn concurrency(span: Span, budget: Budget) -> Result<Algorithm, Refusal> {
+    match budget {
+        Budget::Requests(requests) if requests <= CONCURRENCY_MAX => Ok(Algorithm::Concurrency),
+        _ => {
+            let what = format!("a concurrency limit is for {CONCURRENCY_MAX} at once at most");
+            Err((span, what, "write how many calls may go on at the same time".into()))
+        }
+    }
+}
+
 fn token_bucket(
     limit: &document::Limit,
     budget: Budget,
@@ -320,20 +367,4 @@ fn token_bucket(
         Budget::Unlimited => u64::MAX,
     };
     Ok(Algorithm::TokenBucket { window_us, burst, requests_min })
-}
-
-/// Tells each bucket the smallest budget that any of these plans has under its name.
-pub fn share_buckets(plans: &mut [Vec<PlanLimit>]) {
-    let mut smallest: HashMap<String, u64> = HashMap::new();
-    for PlanLimit { name, limit, .. } in plans.iter().flatten() {
-        if let Algorithm::TokenBucket { requests_min, .. } = limit.algorithm {
-            let known = smallest.entry(name.clone()).or_insert(requests_min);
-            *known = requests_min.min(*known);
-        }
-    }
-    for PlanLimit { name, limit, .. } in plans.iter_mut().flatten() {
-        if let Algorithm::TokenBucket { requests_min, .. } = &mut limit.algorithm {
-            *requests_min = smallest[name];
-        }
-    }
 }

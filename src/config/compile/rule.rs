@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use crate::config::decode::{At, nearest};
 use crate::config::document::{self, Document, PlanChoice};
 use crate::config::problem::Span;
+use crate::limit::{Algorithm, Limit};
 use crate::rules::{Cost, Limits, Rule, rule_prefix};
 
 use super::Compiler;
-use super::limit::{PlanLimit, share_buckets};
+use super::counter::share_buckets;
+use super::limit::PlanLimit;
 
 /// In place of a plan's name: a call without a plan is refused.
 pub const REFUSE: &str = "refuse";
@@ -34,7 +36,10 @@ impl<'d> Compiler<'d> {
             }
         }
         self.unused_plans(document);
-        rules.iter().map(|rule| self.rule(rule)).collect()
+        let mut compiled: Vec<_> = rules.iter().map(|rule| self.rule(rule)).collect();
+        self.agree();
+        share_buckets(&mut compiled);
+        compiled
     }
 
     fn unused_plans(&mut self, document: &'d Document) {
@@ -49,14 +54,24 @@ impl<'d> Compiler<'d> {
     fn rule(&mut self, rule: &'d At<document::Rule>) -> Rule {
         let At { span, value: rule } = rule;
         let name = &rule.name.value;
+        let counting = self.counter_of(rule);
+        let limits = self.limits(*span, rule);
+        self.holds_slots(*span, rule, &limits);
+        let counter = &counting.name.value;
         Rule {
             name: name.as_str().into(),
             conditions: self.conditions(rule.conditions.as_ref()),
-            count_by: self.count_by(rule.count_by.as_deref().unwrap_or_default()),
-            costs: self.costs(rule),
-            limits: self.limits(*span, rule),
-            prefix: rule_prefix(&self.key, self.domain, name),
+            count_by: self.count_by(counting.count_by.as_deref().unwrap_or_default()),
+            costs: self.costs(if rule.costs.is_some() { rule } else { counting }),
+            limits,
+            prefix: rule_prefix(&self.key, self.domain, counter),
             answers: self.own_answers(rule),
+            counter: counter.as_str().into(),
+            refundable: rule.refundable,
+            replaces: self.replaces(rule),
+            force: self.force(rule.enforce.as_ref()),
+            hold: self.hold(rule),
+            dedupe: self.dedupe(rule),
         }
     }
 
@@ -69,7 +84,7 @@ impl<'d> Compiler<'d> {
         costs.iter().map(cost).collect()
     }
 
-    fn limits(&mut self, span: Span, rule: &'d document::Rule) -> Limits {
+    pub fn limits(&mut self, span: Span, rule: &'d document::Rule) -> Limits {
         match (&rule.limits, &rule.plan) {
             (Some(_), Some(plan)) => {
                 let what = "a rule takes its limits from `limits` or from `plan`, not from both";
@@ -83,13 +98,14 @@ impl<'d> Compiler<'d> {
             }
             (Some(limits), None) => {
                 let limits = self.limit_list(&rule.name.value, limits);
+                self.note_measures(rule, &limits);
                 Limits::Own(limits.into_iter().map(|(limit, _)| limit.limit).collect())
             }
-            (None, Some(choice)) => self.plan_table(&rule.name.value, &choice.value),
+            (None, Some(choice)) => self.plan_table(rule, &choice.value),
         }
     }
 
-    fn plan_table(&mut self, rule: &str, choice: &PlanChoice) -> Limits {
+    fn plan_table(&mut self, rule: &'d document::Rule, choice: &PlanChoice) -> Limits {
         let PlanChoice { from, otherwise } = choice;
         if otherwise.value != REFUSE && !self.plan_named(&otherwise.value) {
             let names: Vec<_> = self.plans.iter().map(|(name, _)| name.value.as_str()).collect();
@@ -102,15 +118,34 @@ impl<'d> Compiler<'d> {
         // Findings of the plans themselves were made once, ahead of all rules.
         let found = self.findings.len();
         let plans = self.plans;
-        let limits = plans.iter().map(|(_, plan)| self.plan_limits(rule, plan));
-        let limits = limits.map(|limits| limits.into_iter().map(|(limit, _)| limit).collect());
-        let mut limits: Vec<Vec<PlanLimit>> = limits.collect();
-        share_buckets(&mut limits);
-        let names = plans.iter().map(|(name, _)| name.value.as_str().into());
-        let limits = limits.into_iter().map(|limits| limits.into_iter().map(|limit| limit.limit));
-        let plans = names.zip(limits.map(Iterator::collect)).collect();
+        let compiled = plans.iter().map(|(name, plan)| {
+            let limits = self.plan_limits(&rule.name.value, plan);
+            self.note_measures(rule, &limits);
+            let limits = limits.into_iter().map(|(limit, _)| limit.limit).collect();
+            (name.value.as_str().into(), limits)
+        });
+        let plans = compiled.collect();
         self.findings.truncate(found);
         let otherwise = (otherwise.value != REFUSE).then(|| otherwise.value.as_str().into());
         Limits::Plans { from: from.value.as_str().into(), plans, otherwise }
+    }
+
+    /// Slots end with the hold that they belong to.
+    fn holds_slots(&mut self, span: Span, rule: &document::Rule, limits: &Limits) {
+        let slots = |limit: &Limit| matches!(limit.algorithm, Algorithm::Concurrency);
+        if rule.hold.is_none() && limits.iter().any(slots) {
+            let what = "a concurrency limit holds no slots that anything could end";
+            let remedy = "add `hold: { by: request_id, settle: { phase: done } }` to the rule";
+            self.error(span, what, remedy);
+        }
+    }
+
+    /// How these limits measure must agree with all others that share their counters.
+    fn note_measures(&mut self, rule: &'d document::Rule, limits: &[(PlanLimit, Span)]) {
+        let counter = rule.counter.as_ref().unwrap_or(&rule.name);
+        for (limit, span) in limits {
+            let limit = (limit.name.as_str(), limit.measured.as_str());
+            self.measures(&counter.value, &rule.name.value, limit, *span);
+        }
     }
 }

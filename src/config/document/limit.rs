@@ -12,7 +12,8 @@ pub struct Limit {
     pub name: Option<At<String>>,
     /// A number, or `unlimited`.
     pub requests: At<String>,
-    pub per: At<String>,
+    /// All but `concurrency` need one.
+    pub per: Option<At<String>>,
     pub algorithm: Option<At<String>>,
     pub burst: Option<At<u64>>,
     pub on_exceed: Option<At<Word>>,
@@ -23,6 +24,7 @@ pub struct Limit {
     /// Percentages of the budget.
     pub alert_at: Option<At<OneOrMore>>,
     pub alert_to: Option<At<String>>,
-    pub archive: Option<NotYet>,
+    #[serde(default)]
+    pub archive: bool,
     pub consistency: Option<NotYet>,
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::config::decode::{At, NotYet, Pairs};
 
-use super::{Counted, Headers, Limit, OnRefusal, Test};
+use super::{Counted, Headers, Limit, OnRefusal, OneOrMore, Test};
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
@@ -17,15 +17,32 @@ pub struct Rule {
     pub costs: Option<Vec<Cost>>,
     pub limits: Option<At<Vec<At<Limit>>>>,
     pub ban: Option<NotYet>,
-    pub counter: Option<NotYet>,
-    pub dedupe: Option<NotYet>,
-    pub enforce: Option<NotYet>,
+    pub counter: Option<At<String>>,
+    pub dedupe: Option<Dedupe>,
+    /// A share of the rule's counters, in percent.
+    pub enforce: Option<At<String>>,
     pub headers: Option<At<Headers>>,
-    pub hold: Option<NotYet>,
+    pub hold: Option<Hold>,
     pub metadata: Option<bool>,
     pub on_refusal: Option<At<OnRefusal>>,
-    pub refundable: Option<NotYet>,
-    pub replaces: Option<NotYet>,
+    #[serde(default)]
+    pub refundable: bool,
+    pub replaces: Option<At<OneOrMore>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Hold {
+    pub by: At<String>,
+    pub settle: At<Pairs<At<Test>>>,
+    pub estimate: Option<u64>,
+    pub expires: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Dedupe {
+    pub by: At<String>,
+    #[serde(rename = "for")]
+    pub span: At<String>,
 }
 
 #[derive(Debug, Deserialize)]

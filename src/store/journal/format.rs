@@ -5,6 +5,7 @@
 //! one goes on reading it.
 
 use crate::algorithm::State;
+use crate::algorithm::concurrency::{Slot, Slots};
 use crate::algorithm::sliding_log::Log;
 use crate::algorithm::sliding_window::Pair;
 use crate::algorithm::token_bucket::Bucket;
@@ -42,6 +43,7 @@ const END: u8 = 5;
 const PAIR: u8 = 6;
 const NOTE: u8 = 7;
 const NOTE_GONE: u8 = 8;
+const SLOTS: u8 = 9;
 
 /// What one entry of the journal says. The last one of a key counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,6 +244,17 @@ fn put_counter(bytes: &mut Vec<u8>, key: CounterKey, expires_at: Timestamp, stat
             bytes.extend_from_slice(&bucket.level().to_le_bytes());
             put_u64(bytes, bucket.at().as_micros());
         }
+        State::Slots(slots) => {
+            put_key(bytes, SLOTS, key);
+            put_u64(bytes, expires_at.as_micros());
+            // A concurrency limit is bounded far below what 32 bits say.
+            bytes.extend_from_slice(&(slots.held().len() as u32).to_le_bytes());
+            for slot in slots.held() {
+                bytes.extend_from_slice(&slot.id.to_le_bytes());
+                put_u64(bytes, slot.hits);
+                put_u64(bytes, slot.expires_at.as_micros());
+            }
+        }
         State::Log(log) => {
             put_key(bytes, LOG, key);
             put_u64(bytes, expires_at.as_micros());
@@ -288,6 +301,11 @@ impl Fields<'_> {
         self.take().map(u128::from_le_bytes).map(CounterKey::from_u128)
     }
 
+    fn slot(&mut self) -> Option<Slot> {
+        let id = u128::from_le_bytes(self.take()?);
+        Some(Slot { id, hits: self.u64()?, expires_at: self.timestamp()? })
+    }
+
     fn note_key(&mut self) -> Option<NoteKey> {
         self.take().map(u128::from_le_bytes).map(NoteKey::from_u128)
     }
@@ -317,6 +335,12 @@ impl Fields<'_> {
                 let (key, expires_at) = (self.key()?, self.timestamp()?);
                 let (end, previous, current) = (self.timestamp()?, self.u64()?, self.u64()?);
                 let state = State::Pair(Pair { end, previous, current });
+                Some(Record::Counter { key, expires_at, state })
+            }
+            SLOTS => {
+                let (key, expires_at, count) = (self.key()?, self.timestamp()?, self.u32()?);
+                let slots = (0..count).map(|_| self.slot()).collect::<Option<Vec<_>>>()?;
+                let state = State::Slots(Box::new(Slots::from_held(slots)));
                 Some(Record::Counter { key, expires_at, state })
             }
             GONE => self.key().map(|key| Record::Gone { key }),

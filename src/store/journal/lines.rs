@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::algorithm::State;
+use crate::algorithm::concurrency::{Slot, Slots};
 use crate::algorithm::sliding_log::Log;
 use crate::algorithm::sliding_window::Pair;
 use crate::algorithm::token_bucket::Bucket;
@@ -63,6 +64,15 @@ fn counter_line(key: CounterKey, expires_at: Timestamp, state: &State) -> String
         State::Bucket(bucket) => {
             let (level, at) = (bucket.level(), bucket.at().as_micros());
             format!("bucket {key:032x} {expires} {level} {at}\n")
+        }
+        State::Slots(slots) => {
+            let mut line = format!("slots {key:032x} {expires}");
+            for slot in slots.held() {
+                let (id, until) = (slot.id, slot.expires_at.as_micros());
+                // Writing to a string cannot fail.
+                let _ = write!(line, " {id:032x}:{}:{until}", slot.hits);
+            }
+            line + "\n"
         }
         State::Log(log) => {
             let mut line = format!("log {key:032x} {expires}");
@@ -146,9 +156,19 @@ fn counter(line: &str) -> Option<Record> {
             let (end, previous) = (moment(words.next()?)?, words.next()?.parse().ok()?);
             State::Pair(Pair { end, previous, current: words.next()?.parse().ok()? })
         }
+        "slots" => {
+            let slots = words.by_ref().map(slot).collect::<Option<Vec<_>>>()?;
+            State::Slots(Box::new(Slots::from_held(slots)))
+        }
         _ => return None,
     };
     words.next().is_none().then_some(Record::Counter { key, expires_at, state })
+}
+
+fn slot(word: &str) -> Option<Slot> {
+    let mut parts = word.split(':');
+    let (id, hits) = (hex(parts.next()?)?, parts.next()?.parse().ok()?);
+    Some(Slot { id, hits, expires_at: moment(parts.next()?)? })
 }
 
 fn hex(word: &str) -> Option<u128> {

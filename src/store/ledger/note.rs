@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::algorithm::mend;
+use crate::time::Timestamp;
+
 /// What a note is about. The numbers are parts of keys and must stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -92,7 +95,7 @@ pub struct Item {
     pub mark: Mark,
 }
 
-/// Where in a counter's time something was taken, to be put back there and nowhere else.
+/// Where in a counter's time something was taken, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mark {
     /// In the window with this end.
@@ -103,6 +106,28 @@ pub enum Mark {
     Slot { id: u128 },
     /// Nowhere in particular.
     Level,
+}
+
+impl From<mend::Mark> for Mark {
+    fn from(mark: mend::Mark) -> Mark {
+        match mark {
+            mend::Mark::Window { end } => Mark::Window { end_us: end.as_micros() },
+            mend::Mark::Stamp { at } => Mark::Stamp { at_us: at.as_micros() },
+            mend::Mark::Slot { id } => Mark::Slot { id },
+            mend::Mark::Level => Mark::Level,
+        }
+    }
+}
+
+impl From<Mark> for mend::Mark {
+    fn from(mark: Mark) -> mend::Mark {
+        match mark {
+            Mark::Window { end_us } => mend::Mark::Window { end: Timestamp::from_micros(end_us) },
+            Mark::Stamp { at_us } => mend::Mark::Stamp { at: Timestamp::from_micros(at_us) },
+            Mark::Slot { id } => mend::Mark::Slot { id },
+            Mark::Level => mend::Mark::Level,
+        }
+    }
 }
 
 /// What is left of an extra budget.

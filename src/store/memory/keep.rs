@@ -45,7 +45,7 @@ impl Keeper {
             }
             return Some(self.journal.hand_over(Handed::Counter(key)));
         }
-        if *kept != Kept::Changed && self.window_us_min <= limit.window_us() {
+        if *kept != Kept::Changed && limit.lasts(self.window_us_min) {
             *kept = Kept::Changed;
             self.changed(shard).push(key);
         }
@@ -56,7 +56,7 @@ impl Keeper {
     /// journal keeps such counters or has this one.
     pub(super) fn mended(&self, limit: &Limit, key: CounterKey, kept: &mut Kept) -> Option<Ticket> {
         let strict = limit.durability == Durability::Strict;
-        let durable = strict || self.window_us_min <= limit.window_us();
+        let durable = strict || limit.lasts(self.window_us_min);
         match (*kept, durable) {
             (Kept::Not, false) => return None,
             (Kept::Not, true) => *kept = Kept::Written,

@@ -1,0 +1,145 @@
+//! The counters of one decision, their shards all locked.
+
+use dashmap::SharedValue;
+use smallvec::SmallVec;
+
+use crate::algorithm::concurrency::Slot;
+use crate::algorithm::{self, Fit, Reading, State, mend};
+use crate::key::CounterKey;
+use crate::store::journal::Ticket;
+use crate::store::{HITS_INLINE, HeldUntil, Hit, Outcome, Room};
+use crate::time::Timestamp;
+
+use super::{Cell, Counters, Guards, Keeper, Kept, hash_of};
+
+/// The shards of one decision.
+pub(super) struct Locked<'a> {
+    pub(super) counters: &'a Counters,
+    pub(super) keeper: Option<&'a Keeper>,
+    pub(super) guards: Guards<'a>,
+    /// The last thing that must be on disk before this decision is answered.
+    pub(super) ticket: Option<Ticket>,
+}
+
+/// What one hit took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    of_counter: u64,
+    of_grant: u64,
+}
+
+pub(super) type Takings = SmallVec<[Taken; HITS_INLINE]>;
+
+impl Locked<'_> {
+    /// Whether a counter and its grant together have room. What the grant has no room for must fit
+    /// into the counter, so that a promised wait is exact with a grant as well.
+    pub(super) fn fit(&self, hit: &Hit<'_>, now: Timestamp) -> Fit {
+        let own = hit.demand.saturating_sub(hit.pool);
+        if own == 0 && hit.pool > 0 {
+            return Fit::Now;
+        }
+        match self.get(hit.key, now) {
+            Some(state) => algorithm::fit(&hit.terms, state, now, own),
+            None => algorithm::fit(&hit.terms, &algorithm::fresh(hit.terms.limit), now, own),
+        }
+    }
+
+    /// Charges a hit: the counter as far as it has room, and then the pool of its grant; without
+    /// a pool the counter alone, room or no room.
+    pub(super) fn take(
+        &mut self,
+        hit: &Hit<'_>,
+        pool: u64,
+        slots: &[HeldUntil],
+        now: Timestamp,
+    ) -> Taken {
+        let of_counter = match pool {
+            0 => hit.charge,
+            _ => hit.charge.min(self.reading(hit, now, 0).remaining),
+        };
+        let slot = slots.get(usize::from(hit.slot));
+        self.change(hit, now, |state| {
+            algorithm::charge(&hit.terms, state, now, of_counter);
+            if let Some(&HeldUntil { id, expires_at }) = slot {
+                algorithm::hold(state, now, Slot { id, hits: of_counter, expires_at });
+            }
+        });
+        Taken { of_counter, of_grant: hit.charge - of_counter }
+    }
+
+    /// Lowers what is used; of a counter that holds nothing there is nothing to give back.
+    pub(super) fn give_back(&mut self, hit: &Hit<'_>, now: Timestamp) {
+        if self.get(hit.key, now).is_some() {
+            self.change(hit, now, |state| mend::give_back(&hit.terms, state, now, hit.give_back));
+        }
+    }
+
+    fn change(&mut self, hit: &Hit<'_>, now: Timestamp, step: impl FnOnce(&mut State)) {
+        let (keeper, position) = (self.keeper, self.position(hit.key));
+        let (shard, table) = &mut self.guards[position];
+        let hash = hit.key.table_hash();
+        let cell = match table.get_mut(hash, |(key, _)| *key == hit.key) {
+            Some((_, cell)) => {
+                let cell = cell.get_mut();
+                if cell.expires_at <= now {
+                    cell.state = algorithm::fresh(hit.terms.limit);
+                }
+                cell
+            }
+            None => {
+                let (state, kept) = (algorithm::fresh(hit.terms.limit), Kept::Not);
+                let cell = Cell { state, expires_at: now, kept };
+                let entry = (hit.key, SharedValue::new(cell));
+                table.insert_entry(hash, entry, hash_of).1.get_mut()
+            }
+        };
+        step(&mut cell.state);
+        cell.expires_at = algorithm::expires_at(&hit.terms, &cell.state, now);
+        if let Some(keeper) = keeper {
+            let ticket = keeper.keep(hit.terms.limit, *shard, hit.key, &mut cell.kept);
+            self.ticket = self.ticket.max(ticket);
+        }
+    }
+
+    pub(super) fn outcome(
+        &self,
+        hit: &Hit<'_>,
+        fit: Fit,
+        taken: Taken,
+        admitted: bool,
+        now: Timestamp,
+    ) -> Outcome {
+        // A peek shows what one hit would leave, but a refused one would have left all as it was.
+        let pending = if admitted { hit.pending } else { 0 };
+        let room = match fit {
+            Fit::Now => Room::Enough,
+            Fit::After(wait_us) => Room::After(wait_us),
+            Fit::Never => Room::Never,
+        };
+        let Reading { used, remaining, reset_us } = self.reading(hit, now, pending);
+        let remaining = remaining.saturating_add(hit.pool - taken.of_grant);
+        let Taken { of_counter: taken, of_grant: granted } = taken;
+        Outcome { room, used, remaining, taken, granted, reset_us }
+    }
+
+    fn reading(&self, hit: &Hit<'_>, now: Timestamp, pending: u64) -> Reading {
+        match self.get(hit.key, now) {
+            Some(state) => algorithm::read(&hit.terms, state, now, pending),
+            None => algorithm::read(&hit.terms, &algorithm::fresh(hit.terms.limit), now, pending),
+        }
+    }
+
+    /// What a counter holds, unless that has expired: an expired counter is as good as swept.
+    fn get(&self, key: CounterKey, now: Timestamp) -> Option<&State> {
+        let (_, table) = &self.guards[self.position(key)];
+        let (_, cell) = table.get(key.table_hash(), |(other, _)| *other == key)?;
+        let cell = cell.get();
+        (now < cell.expires_at).then_some(&cell.state)
+    }
+
+    /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.
+    fn position(&self, key: CounterKey) -> usize {
+        let shard = self.counters.determine_shard(key.table_hash() as usize);
+        self.guards.partition_point(|(number, _)| *number < shard)
+    }
+}

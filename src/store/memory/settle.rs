@@ -1,0 +1,66 @@
+//! Putting right what a decision took: its true cost becomes known, or it is taken back.
+
+use crate::algorithm::mend::{self, Mark};
+use crate::algorithm::{self, Reading};
+use crate::key::CounterKey;
+use crate::limit::Terms;
+use crate::store::journal::Ticket;
+use crate::time::Timestamp;
+
+use super::{Kept, Memory};
+
+/// What is to become of one counter.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    pub key: CounterKey,
+    pub terms: Terms<'a>,
+    pub step: Step,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// So many hits more, beyond the budget if need be.
+    Charge(u64),
+    /// So many hits less, where in the counter's time they were taken, if that still counts.
+    PutBack(u64, Mark),
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub after: Reading,
+    /// Hits that were really put back.
+    pub put_back: u64,
+    pub ticket: Option<Ticket>,
+}
+
+impl Memory {
+    /// Makes one move.
+    pub fn settle(&self, Move { key, terms, step }: Move<'_>, now: Timestamp) -> Moved {
+        let number = self.shard_of(key);
+        let mut table = self.counters.shards()[number].write();
+        let removed = table.remove_entry(key.table_hash(), |(other, _)| *other == key);
+        let cell = removed.map(|(_, cell)| cell.into_inner());
+        let mut kept = cell.as_ref().map_or(Kept::Not, |cell| cell.kept);
+        let live = cell.filter(|cell| now < cell.expires_at).map(|cell| cell.state);
+        let was_live = live.is_some();
+        let mut state = live.unwrap_or_else(|| algorithm::fresh(terms.limit));
+        let put_back = match step {
+            Step::Charge(hits) => {
+                algorithm::charge(&terms, &mut state, now, hits);
+                0
+            }
+            Step::PutBack(hits, mark) => mend::put_back(&terms, &mut state, now, hits, mark),
+        };
+        let after = algorithm::read(&terms, &state, now, 0);
+        let mut ticket = None;
+        if was_live || put_back == 0 && matches!(step, Step::Charge(_)) {
+            if let Some(keeper) = &self.keeper {
+                ticket = keeper.keep(terms.limit, number, key, &mut kept);
+            }
+            let expires_at = algorithm::expires_at(&terms, &state, now);
+            Memory::insert(&mut table, key, state, expires_at, kept);
+        }
+        Moved { after, put_back, ticket }
+    }
+}

@@ -1,0 +1,63 @@
+//! What `check` says of rules that share counters, replace one another, hold, and repeat.
+
+mod harness;
+
+use harness::check::check;
+
+const RULE: &str = "{ name: r, count_by: [key], limits: [{ requests: 1, per: s }] }";
+
+/// Fails unless a second rule with these keys is rejected with this, on its third line.
+fn check_rule(keys: &str, column: usize, said: &str) {
+    let limits = "limits: [{ requests: 9, per: s }]";
+    let text = format!("domain: d\nrules:\n  - {RULE}\n  - {{ name: q, {keys}, {limits} }}\n");
+    check(&text, &[(&format!("4:{}", 15 + column), said)]);
+}
+
+#[test]
+fn counters_of_other_rules() {
+    check_rule("counter: s", 10, "there is no rule `s`");
+    check_rule("counter: r, count_by: [key]", 24, "say already what they count by");
+    let other = "{ name: p, counter: r, limits: [{ name: second, requests: 1, per: 2s }] }";
+    check(
+        &format!("domain: d\nrules:\n  - {RULE}\n  - {other}\n"),
+        &[("4:37", "measures otherwise than in rule `r`, with which it shares")],
+    );
+    check_rule("replaces: s", 11, "there is no rule `s`");
+    check_rule("replaces: r.month", 11, "rule `r` has no limit `r.month`");
+    check_rule("replaces: q", 11, "a rule cannot replace itself");
+}
+
+#[test]
+fn shares_holds_and_repeats() {
+    check_rule("enforce: 101%", 10, "`101%` is not a share");
+    check_rule("enforce: 25", 10, "`25` is not a share");
+    check_rule("hold: { by: id, settle: {} }", 25, "`settle` asks for nothing");
+    check_rule("hold: { by: id, settle: { a: b }, expires: 8d }", 44, "longer than a week");
+    check_rule("dedupe: { by: id, for: soon }", 24, "`soon` is not a span of time");
+}
+
+#[test]
+fn concurrency_and_archives() {
+    let text = |limit: &str, keys: &str| {
+        format!("domain: d\nrules:\n  - name: r\n{keys}    limits:\n      - {{ {limit} }}\n")
+    };
+    let hold = "    hold: { by: id, settle: { a: b } }\n";
+    check(
+        &text("requests: 1, algorithm: concurrency", ""),
+        &[("3:5", "holds no slots that anything could end")],
+    );
+    check(
+        &text("requests: 1, per: s, algorithm: concurrency", hold),
+        &[("6:29", "for what goes on at once")],
+    );
+    check(
+        &text("requests: 10_001, algorithm: concurrency", hold),
+        &[("6:21", "10000 at once at most")],
+    );
+    check(&text("requests: 1", ""), &[("5:21", "`per` is missing")]);
+    check(
+        &text("requests: 1, per: s, algorithm: sliding_log, archive: true", ""),
+        &[("5:21", "only fixed and calendar windows close")],
+    );
+    check("domain: d\nunmatched: refuse\n", &[("2:12", "`refuse` is no value of `unmatched`")]);
+}
