@@ -99,7 +99,8 @@ fn rules(limit: &str) -> RuleSet {
 fn charge(gate: &Gate, key: &str) -> Option<journal::Ticket> {
     let entries = [("key", key)].into_iter().collect();
     let descriptor = Descriptor { entries, hits: Hits::Take(1), limit: None };
-    let query = Query { domain: "d", descriptors: [descriptor].into_iter().collect() };
+    let query =
+        Query { domain: "d", descriptors: [descriptor].into_iter().collect(), receipt: None };
     gate.decide(&gate.rules(), &query).ticket
 }
 

@@ -90,7 +90,8 @@ async fn under_load_every_call_that_was_charged_is_answered() {
 fn charged(gate: &tollgate::gate::Gate) -> u64 {
     let entries = [("key", "load")].into_iter().collect();
     let descriptor = Descriptor { entries, hits: Hits::Peek, limit: None };
-    let query = Query { domain: "d", descriptors: [descriptor].into_iter().collect() };
+    let query =
+        Query { domain: "d", descriptors: [descriptor].into_iter().collect(), receipt: None };
     let rules = gate.rules();
     match gate.decide(&rules, &query).statuses[0].standing {
         tollgate::limiter::Standing::Limited { remaining, .. } => BUDGET - 1 - remaining,
