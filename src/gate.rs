@@ -4,6 +4,8 @@
 //! its start to its end, and a reload never makes a call wait. A gate that opens only later, when
 //! what was on disk is back in memory, decides nothing before.
 
+mod crossing;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -189,6 +191,12 @@ impl Gate {
         let outcome =
             if verdict.admitted { &self.decisions.admitted } else { &self.decisions.refused };
         outcome.fetch_add(1, RELAXED);
+        if !verdict.crossings.is_empty()
+            && let Some(domain) = rules.domain(query.domain)
+        {
+            let alert = |it| crossing::alert(domain, query, it, verdict.at);
+            verdict.crossings.iter().filter_map(alert).for_each(|alert| self.raise(alert));
+        }
         verdict
     }
 

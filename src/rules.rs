@@ -14,6 +14,7 @@ mod network_set;
 mod pattern;
 mod prefix;
 mod regex;
+mod shown;
 mod template;
 
 pub use self::address::{Masks, Network, V4_BITS, V6_BITS};
@@ -27,6 +28,7 @@ pub use self::force::{Force, Mode, SHARE_WHOLE, Stance};
 pub use self::network_set::NetworkSet;
 pub use self::pattern::{Pattern, Wildcard};
 pub use self::regex::{Regex, RegexError};
+pub use self::shown::{Shown, end_of};
 pub use self::template::{Field, Piece, Template};
 
 use std::collections::{BTreeSet, HashMap};
@@ -60,8 +62,8 @@ pub struct Domain {
     pub answers: Answers,
     speaks: bool,
     pub unmatched: Unmatched,
-    /// Entries whose values are shown to nobody.
-    pub secret_entries: Box<[Box<str>]>,
+    /// How values of entries are shown to people.
+    shown: Shown,
     /// Positions of the rules whose calls open holds.
     holding: Box<[u32]>,
     /// Where alerts may go, by name.
@@ -222,7 +224,7 @@ impl Domain {
             alerts: HashMap::new(),
             directory: None,
             unmatched: Unmatched::default(),
-            secret_entries: Box::default(),
+            shown: Shown::new(*key, name, Box::default()),
             holding: (0u32..)
                 .zip(&rules)
                 .filter(|(_, rule)| rule.hold.is_some())
@@ -239,6 +241,16 @@ impl Domain {
     pub fn with_answers(self, answers: Answers) -> Domain {
         let speaks = self.speaks || !answers.are_silent();
         Domain { answers, speaks, ..self }
+    }
+
+    /// The same domain, in which the values of these entries are secret.
+    pub fn with_secrets(self, key: HashKey, secret: Box<[Box<str>]>) -> Domain {
+        Domain { shown: Shown::new(key, &self.name, secret), ..self }
+    }
+
+    /// How values of entries are shown to people.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// Whether answers say more than the statuses, for some of its calls at least.

@@ -93,7 +93,7 @@ pub fn compile(
     domain = domain.with_answers(compiler.answers(told));
     compiler.shown(document, &domain);
     domain.unmatched = compiler.unmatched(document.unmatched.as_ref());
-    domain.secret_entries = secret_entries(document);
+    domain = domain.with_secrets(key, secret_entries(document));
     domain.alerts = std::mem::take(&mut compiler.alerts.targets);
     domain.directory = directory;
     (domain, compiler.findings, report.unwrap_or_default())
