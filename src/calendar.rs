@@ -4,6 +4,7 @@
 //! whatever the zone's offset does: that is what makes "at most N per day" a promise.
 
 mod anchor;
+mod own;
 
 pub use self::anchor::Anchor;
 
@@ -14,6 +15,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::time::{SECOND_US, Timestamp};
+
+use self::own::Own;
 
 const HOUR_S: i64 = 3600;
 
@@ -50,12 +53,20 @@ pub struct Calendar {
     /// The window found last, as start and length in seconds. All counters of a limit are in the
     /// same window at the same time, so civil arithmetic is done once per window, not per call.
     latest: AtomicU64,
+    /// Those of keys that have another zone or day.
+    own: Own,
 }
 
 impl Calendar {
     /// An anchor that such a period has no use for is the usual one.
     pub fn new(period: Period, zone: TimeZone, anchor: Anchor) -> Calendar {
-        Calendar { period, zone, anchor: anchor.of(period), latest: AtomicU64::new(0) }
+        Calendar {
+            period,
+            zone,
+            anchor: anchor.of(period),
+            latest: AtomicU64::new(0),
+            own: Own::default(),
+        }
     }
 
     pub fn period(&self) -> Period {

@@ -286,3 +286,33 @@ async fn delete(http: &Http, key: &str) -> Answer {
 fn text(value: &Value) -> &str {
     value.as_str().expect("text")
 }
+
+#[tokio::test]
+async fn a_key_has_its_own_month_and_its_own_midnight() {
+    let rules = "
+domain: d
+rules:
+  - { name: per-key, count_by: [key],
+      limits: [{ requests: 5, per: month }, { requests: 2, per: day, algorithm: calendar }] }
+";
+    let rows = "key,anchor_day,time_zone\na,31,\nb,31,Asia/Tokyo\nc,,Asia/Tokyo\n";
+    let (server, _folder) = server(rules, "keys.csv", rows).await;
+    let http = Http::new(server.http);
+    let resets = async |key: &str| {
+        let usage = http.get(&format!("/v1/usage?domain=d&entries=key={key}")).await.good();
+        let limits = usage["limits"].as_array().expect("limits").clone();
+        limits.iter().map(|limit| text(&limit["reset_at"]).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(resets("a").await, ["2026-03-31T00:00:00Z", "2026-03-11T00:00:00Z"]);
+    assert_eq!(resets("b").await, ["2026-03-30T15:00:00Z", "2026-03-10T15:00:00Z"]);
+    assert_eq!(resets("c").await, ["2026-03-31T15:00:00Z", "2026-03-10T15:00:00Z"]);
+    assert_eq!(resets("d").await, ["2026-04-01T00:00:00Z", "2026-03-11T00:00:00Z"]);
+    let mut client = server.client().await;
+    assert_eq!(passing(&mut client, "key=b", 3).await, 2);
+    let refused = client.ask("d", &["key=b"]).await;
+    let wait = refused.statuses[0].duration_until_reset.expect("a wait");
+    assert_eq!(wait.seconds, 3 * 3600, "midnight in Tokyo");
+    server.clock.set(NOON.plus(3 * 3600 * SECOND_US));
+    assert_eq!(passing(&mut client, "key=b", 3).await, 2);
+    server.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::limit::{Budget, Limit, Terms};
+use crate::limit::{Algorithm, Budget, Limit, Terms};
 use crate::time::Timestamp;
 
 /// All that is known of one key. Stages in force at a moment hold together; of what two of them
@@ -81,6 +81,9 @@ impl Row {
         }
         if let Some(burst) = self.burst(&limit.label, now) {
             terms.burst = burst;
+        }
+        if let Algorithm::Calendar(calendar) = &limit.algorithm {
+            terms.calendar = calendar.of_key(self.time_zone(now), self.anchor_day(now));
         }
         terms
     }
