@@ -104,7 +104,7 @@ fn decisions(criterion: &mut Criterion) {
                 let entries = [("key", key.as_str())].into_iter().chain(plan).collect();
                 let descriptor = Descriptor { entries, hits: Hits::Take(1), limit: None };
                 let descriptors = [descriptor].into_iter().collect();
-                let query = Query { domain: "bench", descriptors };
+                let query = Query { domain: "bench", descriptors, receipt: None };
                 black_box(limiter::decide(rules, &store, &query, NOW).admitted)
             });
         });

@@ -63,7 +63,8 @@ impl Process {
     fn budget(&self, key: &str) -> u64 {
         let entries = [("key", key)].into_iter().collect();
         let descriptors = [Descriptor { entries, hits: Hits::Peek, limit: None }];
-        let query = Query { domain: "d", descriptors: descriptors.into_iter().collect() };
+        let query =
+            Query { domain: "d", descriptors: descriptors.into_iter().collect(), receipt: None };
         let gate = self.quota.gate();
         let rules = gate.rules();
         match gate.decide(&rules, &query).statuses[0].standing {
