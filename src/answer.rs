@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 use crate::limiter::Verdict;
 use crate::query::Query;
+use crate::rules::Domain;
 
 use self::choice::Choice;
 
@@ -26,7 +27,7 @@ const HEADERS_INLINE: usize = 4;
 
 pub type Headers<'v> = SmallVec<[Header<'v>; HEADERS_INLINE]>;
 
-/// What is said to the caller of one call. Empty unless its domain speaks.
+/// What is said to the caller of one call.
 #[derive(Debug, Default)]
 pub struct Answer<'v> {
     pub headers: Headers<'v>,
@@ -36,9 +37,14 @@ pub struct Answer<'v> {
     pub metadata: Option<Metadata<'v>>,
 }
 
-/// What the rules want said of a verdict on this query.
-pub fn answer<'v>(verdict: &'v Verdict<'_>, query: &Query<'_>) -> Answer<'v> {
-    let Some(domain) = verdict.speaker else { return Answer::default() };
+/// What the rules want said of a verdict on this query; nothing unless its domain speaks.
+#[inline]
+pub fn answer<'v>(verdict: &'v Verdict<'_>, query: &Query<'_>) -> Option<Answer<'v>> {
+    let domain = verdict.speaker?;
+    Some(spoken(domain, verdict, query))
+}
+
+fn spoken<'v>(domain: &'v Domain, verdict: &'v Verdict<'_>, query: &Query<'_>) -> Answer<'v> {
     let choice = Choice::of(domain, verdict);
     let mut answer = Answer::default();
     let retry_after_s = retry::retry_after_s(&choice, verdict, query);

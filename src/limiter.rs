@@ -16,7 +16,7 @@ pub use self::book::{Crossing, receipt_key};
 pub use self::reading::Reading;
 pub use self::settle::{Changed, Settlement, Then, Which, settle};
 pub use self::tightness::{Share, Tightness};
-pub use self::verdict::{IdUse, Origin, Shown, Standing, Status, Verdict};
+pub use self::verdict::{IdUse, Origin, OwnedEntries, Shown, Standing, Status, Verdict};
 
 use smallvec::SmallVec;
 
@@ -42,7 +42,11 @@ pub fn decide<'a>(
     let domain = rules.domain(query.domain);
     let directed = Directed::of(domain, query);
     match directed.query(query, now) {
-        Some(query) => decide_directed((rules, domain), store, &query, &directed, now),
+        Some(query) => {
+            let mut verdict = decide_directed((rules, domain), store, &query, &directed, now);
+            verdict.keep_entries(&query);
+            verdict
+        }
         None => decide_directed((rules, domain), store, query, &directed, now),
     }
 }
@@ -112,6 +116,7 @@ fn commit<'r: 'c, 'c>(
         readings: speaker.map(|_| readings(&call, &applied, query)).unwrap_or_default(),
         crossings: booked.crossings,
         id,
+        directed: Box::default(),
     };
     (verdict, call.settled)
 }

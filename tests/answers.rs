@@ -363,3 +363,24 @@ on_refusal: { body: { type: text/plain, text: 'no plan{rule} for {entry.key}' } 
     assert_eq!(refused.raw_body, b"no plan for a");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_body_names_what_the_directory_knows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("keys.csv");
+    std::fs::write(&keys, "key,plan,team\nk,tiny,blue\n").expect("a file");
+    let rules = format!(
+        "
+domain: d
+directory: {{ by: key, from: {} }}
+plans: {{ tiny: {{ limits: [{{ requests: 0, per: minute }}] }} }}
+rules: [{{ name: per-key, count_by: [key], plan: {{ from: plan, otherwise: refuse }} }}]
+on_refusal: {{ body: {{ type: text/plain, text: '{{plan}} of {{entry.team}}: {{entry.id}}' }} }}
+",
+        keys.display()
+    );
+    let (server, mut client) = with(&rules).await;
+    assert_eq!(client.ask("d", &["key=k,id=7"]).await.raw_body, b"tiny of blue: 7");
+    assert_eq!(client.ask("d", &["key=unknown,id=8"]).await.raw_body, b" of : 8");
+    server.stop().await;
+}

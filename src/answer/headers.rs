@@ -1,6 +1,6 @@
 //! Headers about limits, on calls that pass and on those that do not.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use crate::limit::Budget;
 use crate::limiter::{Reading, Verdict};
@@ -11,18 +11,23 @@ use super::Headers;
 use super::choice::{Choice, Shown};
 
 /// One header, its name as the rules write it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Header<'v> {
     pub name: &'v str,
-    pub value: Value,
+    pub value: Value<'v>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+/// A value as its display writes it: nothing is written before it has a place to stand.
+#[derive(Clone, Debug)]
+pub enum Value<'v> {
     Number(u64),
     /// Shown as `-1`.
     Unlimited,
     Text(String),
+    /// The budgets and windows of all limits, as the draft has them.
+    Policy(&'v [Reading<'v>]),
+    /// What is left of them.
+    State(&'v [Reading<'v>]),
 }
 
 const RATE_LIMIT: &str = "ratelimit";
@@ -36,7 +41,7 @@ const INTEGER_MAX: u64 = 999_999_999_999_999;
 pub const BROUGHT_ALONG: &str = "override";
 
 /// Adds the headers about limits.
-pub fn add<'v>(to: &mut Headers<'v>, choice: &Choice<'v>, verdict: &Verdict<'_>) {
+pub fn add<'v>(to: &mut Headers<'v>, choice: &Choice<'v>, verdict: &'v Verdict<'_>) {
     let (Some(headers), Some(shown)) = (choice.headers, choice.shown) else { return };
     let overage_name = match &headers.style {
         Style::Silent => return,
@@ -45,7 +50,11 @@ pub fn add<'v>(to: &mut Headers<'v>, choice: &Choice<'v>, verdict: &Verdict<'_>)
             &names.overage
         }
         Style::IetfDraft11 => {
-            ietf_draft_11(to, &verdict.readings);
+            let readings: &'v [Reading<'v>] = &verdict.readings;
+            if listed(readings).next().is_some() {
+                to.push(Header { name: RATE_LIMIT_POLICY, value: Value::Policy(readings) });
+                to.push(Header { name: RATE_LIMIT, value: Value::State(readings) });
+            }
             OVERAGE
         }
     };
@@ -81,31 +90,52 @@ pub fn reset(form: ResetForm, now: Timestamp, wait_us: u64) -> u64 {
     }
 }
 
-/// All windows of the call, each once by its name, the tightest if it counts for several
-/// descriptors. What is unlimited has no quota that these fields could state.
-fn ietf_draft_11(to: &mut Headers<'_>, readings: &[Reading<'_>]) {
-    let (mut policy, mut state) = (String::new(), String::new());
-    for (position, reading) in readings.iter().enumerate() {
-        let Budget::Requests(requests) = reading.budget else { continue };
-        let earlier = |it: &Reading<'_>, at: usize| {
-            (it.tightness, at) < (reading.tightness, position) && it.label == reading.label
-        };
-        let told_elsewhere = readings.iter().zip(0..).any(|(it, at)| earlier(it, at));
-        if !reading.is_spoken() || told_elsewhere {
-            continue;
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Number(number) => number.fmt(f),
+            Value::Unlimited => f.write_str("-1"),
+            Value::Text(text) => f.write_str(text),
+            Value::Policy(readings) => list(f, readings, |f, requests, reading| {
+                write!(f, "q={};w={}", integer(requests), integer(reading.per.window_s()))
+            }),
+            Value::State(readings) => list(f, readings, |f, _, reading| {
+                let reset_s = reading.wait_us().div_ceil(SECOND_US);
+                write!(f, "r={};t={}", integer(reading.remaining), integer(reset_s))
+            }),
         }
-        let separator = if policy.is_empty() { "" } else { ", " };
+    }
+}
+
+fn list(
+    f: &mut fmt::Formatter<'_>,
+    readings: &[Reading<'_>],
+    parameters: impl Fn(&mut fmt::Formatter<'_>, u64, &Reading<'_>) -> fmt::Result,
+) -> fmt::Result {
+    for (position, (reading, requests)) in listed(readings).enumerate() {
+        let separator = if position == 0 { "" } else { ", " };
+        // Names are letters, digits, `-` and `_`.
         let name = if reading.label.is_empty() { BROUGHT_ALONG } else { reading.label };
-        let integer = |number: u64| number.min(INTEGER_MAX);
-        let (quota, window_s) = (integer(requests), integer(reading.per.window_s()));
-        let remaining = integer(reading.remaining);
-        let reset_s = integer(reading.wait_us().div_ceil(SECOND_US));
-        // Writing to a string cannot fail. Names are letters, digits, `-` and `_`.
-        let _ = write!(policy, "{separator}\"{name}\";q={quota};w={window_s}");
-        let _ = write!(state, "{separator}\"{name}\";r={remaining};t={reset_s}");
+        write!(f, "{separator}\"{name}\";")?;
+        parameters(f, requests, reading)?;
     }
-    if !policy.is_empty() {
-        to.push(Header { name: RATE_LIMIT_POLICY, value: Value::Text(policy) });
-        to.push(Header { name: RATE_LIMIT, value: Value::Text(state) });
-    }
+    Ok(())
+}
+
+/// All limits that the draft can state, each once by its name: the tightest, if it counts for
+/// several descriptors. What is unlimited has no quota.
+fn listed<'v>(readings: &'v [Reading<'v>]) -> impl Iterator<Item = (&'v Reading<'v>, u64)> {
+    readings.iter().enumerate().filter_map(move |(position, reading)| {
+        let Budget::Requests(requests) = reading.budget else { return None };
+        let same = |it: &Reading<'_>| it.label == reading.label && it.is_spoken();
+        let tighter = |(at, it): (usize, &Reading<'_>)| {
+            same(it) && (it.tightness, at) < (reading.tightness, position)
+        };
+        let told_elsewhere = readings.iter().enumerate().any(tighter);
+        (reading.is_spoken() && !told_elsewhere).then_some((reading, requests))
+    })
+}
+
+fn integer(number: u64) -> u64 {
+    number.min(INTEGER_MAX)
 }

@@ -1,7 +1,7 @@
 //! What a refused caller gets to read: a body and headers, made of templates.
 
 use crate::limit::Budget;
-use crate::limiter::Verdict;
+use crate::limiter::{OwnedEntries, Verdict};
 use crate::query::{Entries, Query};
 use crate::rules::{Field, Form, OnRefusal, Piece, Template};
 
@@ -20,6 +20,8 @@ pub struct Body {
 struct Values<'a, 'q> {
     choice: &'a Choice<'a>,
     entries: Option<&'a Entries<'q>>,
+    /// These with what the directory has added, if it has.
+    directed: Option<&'a OwnedEntries>,
     retry_after_s: Option<u64>,
     reset: Option<u64>,
 }
@@ -41,6 +43,7 @@ pub fn add<'v>(
     let values = Values {
         choice,
         entries: descriptor.map(|descriptor| &descriptor.entries),
+        directed: refused_at.and_then(|position| verdict.directed.get(position)),
         retry_after_s,
         reset: choice.refusing.map(|it| reset(choice.reset, verdict.at, it.wait_us())),
     };
@@ -70,6 +73,15 @@ impl Values<'_, '_> {
         text
     }
 
+    fn entry(&self, name: &str) -> Option<&str> {
+        match self.directed {
+            Some(entries) => {
+                entries.iter().find(|(key, _)| **key == *name).map(|(_, value)| &**value)
+            }
+            None => self.entries.and_then(|entries| entries.get(name)),
+        }
+    }
+
     fn of(&self, field: &Field) -> Filling<'_> {
         let refusing = self.choice.refusing;
         let number = |number: Option<u64>| number.map_or(Filling::Absent, Filling::Number);
@@ -84,7 +96,7 @@ impl Values<'_, '_> {
             Field::Reset => number(self.reset),
             Field::Rule => filling(refusing.and_then(|it| it.rule).map(|rule| &*rule.name)),
             Field::Plan => filling(refusing.and_then(|it| it.plan)),
-            Field::Entry(name) => filling(self.entries.and_then(|entries| entries.get(name))),
+            Field::Entry(name) => filling(self.entry(name)),
         }
     }
 }

@@ -15,22 +15,25 @@ use super::proto::envoy::service::ratelimit::v3::rate_limit_response::{
     Code, DescriptorStatus, RateLimit, rate_limit,
 };
 
-pub fn response(verdict: &Verdict<'_>, answer: Answer<'_>) -> RateLimitResponse {
-    RateLimitResponse {
+pub fn response(verdict: &Verdict<'_>, answer: Option<Answer<'_>>) -> RateLimitResponse {
+    let response = RateLimitResponse {
         overall_code: code(!verdict.admitted).into(),
         statuses: verdict.statuses.iter().map(status).collect(),
+        ..RateLimitResponse::default()
+    };
+    let Some(answer) = answer else { return response };
+    RateLimitResponse {
         response_headers_to_add: answer.headers.into_iter().map(header).collect(),
         raw_body: answer.body.map(|body| body.text.into_bytes()).unwrap_or_default(),
         dynamic_metadata: answer.metadata.map(|metadata| metadata::to_struct(&metadata)),
-        ..RateLimitResponse::default()
+        ..response
     }
 }
 
 fn header(header: Header<'_>) -> HeaderValue {
     let value = match header.value {
-        Value::Number(number) => number.to_string(),
-        Value::Unlimited => "-1".to_owned(),
         Value::Text(text) => text,
+        value => value.to_string(),
     };
     HeaderValue { key: header.name.to_owned(), value, ..HeaderValue::default() }
 }

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use smallvec::SmallVec;
 
 use crate::limit::{Budget, Limit, OnExceed, Per};
+use crate::query::{Descriptor, Query};
 use crate::rules::{Domain, Rule};
 use crate::store::journal::Ticket;
 use crate::store::{Hit, Outcome, Room};
@@ -31,6 +32,9 @@ pub struct Verdict<'a> {
     pub crossings: Vec<Crossing<'a>>,
     /// What became of the id that the call brought along.
     pub id: IdUse,
+    /// The entries of each descriptor, where the directory has added to them and a speaker may
+    /// name them to a refused caller; else empty.
+    pub directed: Box<[OwnedEntries]>,
 }
 
 /// What became of an id that a call brought along.
@@ -43,6 +47,9 @@ pub enum IdUse {
     /// Something else was asked under it before. Nothing was decided.
     Clashing,
 }
+
+/// Keys and values that outlive the directory's rows.
+pub type OwnedEntries = Box<[(Box<str>, Box<str>)]>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status<'a> {
@@ -97,6 +104,19 @@ pub struct Candidate<'a, 'c> {
     pub origin: Origin<'a>,
     pub hit: &'c Hit<'c>,
     pub outcome: Outcome,
+}
+
+impl Verdict<'_> {
+    /// Keeps what a refused caller may be told of the entries that counted.
+    pub fn keep_entries(&mut self, query: &Query<'_>) {
+        if self.admitted || self.speaker.is_none() {
+            return;
+        }
+        let owned = |asked: &Descriptor<'_>| -> OwnedEntries {
+            asked.entries.distinct().map(|entry| (entry.key.into(), entry.value.into())).collect()
+        };
+        self.directed = query.descriptors.iter().map(owned).collect();
+    }
 }
 
 /// What to show for a descriptor. Shadow limits say nothing to the caller.

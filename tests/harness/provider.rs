@@ -17,14 +17,17 @@ pub fn shipped(path: &str) -> String {
 /// The API of a provider whose files are called by its name, at a moment in seconds since 1970.
 pub async fn open(name: &str, at_s: u64) -> Option<Edge> {
     let rules = shipped(&format!("rules/providers/{name}.yaml"));
+    // A path in rules is relative to their file, and rules given as text have none.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rules/providers");
+    let keys = format!("{name}-keys.csv");
+    let rules = rules.replace(&keys, &folder.join(&keys).display().to_string());
     let envoy = shipped(&format!("envoy/providers/{name}.yaml"));
     let edge = Edge::start_shipped(&format!("provider {name}"), &rules, &envoy).await?;
     edge.server.clock.set(Timestamp::from_secs(at_s));
     Some(edge)
 }
 
-/// Uses up so many of a key's requests at once, past Envoy: what it asks thousands of times here
-/// is always the same.
+/// Uses up so many requests at once, past Envoy: a thousand times the same would show nothing more.
 pub async fn spend(edge: &Edge, domain: &str, descriptor: &str, hits: u32) {
     let mut request = request(domain, &[descriptor]);
     request.hits_addend = hits;
