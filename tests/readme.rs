@@ -128,3 +128,19 @@ async fn envoy_accepts_the_example_configurations() {
         assert!(output.status.success(), "{}: {said}", file.display());
     }
 }
+
+#[test]
+fn the_samples_of_what_callers_are_told_compile_without_a_warning() {
+    let shop = "domain: shop\nrules: [{ name: r, limits: [{ requests: 1, per: minute }] }]\n";
+    let samples = blocks(&read("docs/answers.md"), "yaml");
+    assert!(samples.len() > 3, "the samples are where this test looks for them");
+    for sample in samples {
+        let whole = sample.starts_with("domain:");
+        let text = if whole { sample } else { format!("{shop}{sample}") };
+        let loaded = config::compile_all(KEY, &[Source { name: "answers.md".into(), text }]);
+        if let Err(rejected) = &loaded.rules {
+            panic!("{rejected}");
+        }
+        assert_eq!(loaded.warnings, "");
+    }
+}
