@@ -4,8 +4,10 @@
 //! it is held against.
 
 mod number;
+mod queueing;
 
 pub use self::number::parse_whole_number;
+pub use self::queueing::{DEPTH_MAX, Queueing, WAIT_US_MAX};
 
 use std::fmt;
 
@@ -87,6 +89,15 @@ pub enum OnExceed {
     Allow,
     /// It counts and says nothing to the caller.
     Shadow,
+    /// It votes for refusal, unless there is room after a wait that the call can bear.
+    Queue(Queueing),
+}
+
+impl OnExceed {
+    /// Whether a lack of room refuses calls.
+    pub const fn votes(self) -> bool {
+        matches!(self, OnExceed::Deny | OnExceed::Queue(_))
+    }
 }
 
 /// When a limit is charged.

@@ -24,7 +24,6 @@ fn limits_that_cannot_be() {
     check_limit("requests: 0, per: s, burst: 1", 10, "a bucket of 0 requests");
     check_limit("requests: 1, per: s, burst: two", 28, "`two` is not a whole number");
     check_limit("requests: 1, per: s, on_exceed: denie", 32, "did you mean `deny`?");
-    check_limit("requests: 1, per: s, on_exceed: { queue: { depth: 1 } }", 32, "not built yet");
     check_limit("requests: 1, per: s, charge: often", 29, "`often` is no value of `charge`");
     check(
         "domain: d\nrules: [{ name: r, limits: [{ per: s }] }]\n",
@@ -94,4 +93,67 @@ rules: [{ name: r, count_by: [key], plan: { from: plan, otherwise: refuse } }]
 ",
         &[("4:19", "measures otherwise than in plan `free`")],
     );
+}
+
+#[test]
+fn queues_that_cannot_be() {
+    let bad = |queue: &str, column: usize, said: &str| {
+        let limit = format!("requests: 1, per: s, on_exceed: {{ queue: {{ {queue} }} }}");
+        check_limit(&limit, 32 + 11 + column, said);
+    };
+    bad("wait: 0ms", 6, "`0ms` is no time at all");
+    bad("wait: 500", 6, "`500` is not a span of time");
+    bad("wait: 1.5s", 6, "`1.5s` is not a span of time");
+    bad("wait: 31s", 6, "longer than any call may wait");
+    bad("wait: 30001ms", 6, "at most 30s");
+    bad("depth: 0", 7, "no length of a line");
+    bad("depth: 1001", 7, "a number from 1 to 1000");
+    bad("depth: many", 7, "`many` is not a whole number");
+    bad("wiat: 1s", 0, "did you mean `wait`?");
+    let limit = |on_exceed: &str, column: usize, said: &str| {
+        check_limit(&format!("requests: 1, per: s, on_exceed: {on_exceed}"), column, said);
+    };
+    limit("{ deny: {} }", 32, "`deny` is not known here");
+    limit("{ queue: {}, deny: {} }", 32, "`deny` is not known here");
+    limit("{}", 32, "this map says nothing");
+    limit("{ queue: 5s }", 41, "expected a map, found `5s`");
+    check(
+        "domain: d
+rules:
+  - name: r
+    hold: { by: id, settle: { phase: done } }
+    limits: [{ requests: 1, algorithm: concurrency, on_exceed: queue }]
+",
+        &[("5:64", "nobody knows when one will be free")],
+    );
+}
+
+#[test]
+fn waits_beyond_a_proxys_own_are_warned_of_once() {
+    let file = |waits: [&str; 2]| {
+        let [first, second] = waits.map(|wait| format!("{{ queue: {{ wait: {wait} }} }}"));
+        let text = format!(
+            "domain: d
+plans:
+  pro:
+    limits:
+      - {{ name: a, requests: 1, per: minute, on_exceed: {first} }}
+      - {{ name: b, requests: 1, per: hour, on_exceed: {second} }}
+rules:
+  - {{ name: r, count_by: [key], plan: {{ from: plan, otherwise: pro }} }}
+  - {{ name: s, count_by: [key], plan: {{ from: plan, otherwise: pro }} }}
+"
+        );
+        load(&text).warnings
+    };
+    assert_eq!(file(["20ms", "5ms"]), "");
+    let warnings = file(["500ms", "2s"]);
+    assert_eq!(warnings.matches("warning: ").count(), 1, "{warnings}");
+    assert!(warnings.contains("f.yaml:6:"), "the longest is shown: {warnings}");
+    assert!(warnings.contains("calls may wait 2000 ms here"), "{warnings}");
+    assert!(warnings.contains("docs/queueing.md"), "{warnings}");
+    let usual = load(
+        "domain: d\nrules: [{ name: r, limits: [{ requests: 1, per: s, on_exceed: queue }] }]\n",
+    );
+    assert!(usual.warnings.contains("calls may wait 500 ms here"), "{}", usual.warnings);
 }

@@ -1,6 +1,6 @@
 //! What people do to one counter, as pure steps: say what is used, take some of it back.
 
-use crate::limit::{Algorithm, Budget, Charge, Limit, OnExceed, Terms};
+use crate::limit::{Algorithm, Budget, Charge, Limit, Terms};
 use crate::time::Timestamp;
 
 use super::sliding_window::Pair;
@@ -106,7 +106,7 @@ pub fn latest_expiry(limit: &Limit, now: Timestamp) -> Option<Timestamp> {
         Algorithm::SlidingWindow { window_us } => Some(Pair::latest_empty_at(*window_us, now)),
         Algorithm::Concurrency => None,
         &Algorithm::TokenBucket { window_us, burst, requests_min } => {
-            let bounded = limit.on_exceed == OnExceed::Deny
+            let bounded = limit.on_exceed.votes()
                 && limit.charge == Charge::Admitted
                 && limit.budget != Budget::Unlimited
                 && requests_min > 0;

@@ -10,6 +10,7 @@ mod condition;
 mod counted;
 mod counter;
 mod directory;
+mod exceed;
 mod limit;
 mod list;
 mod rule;
@@ -51,6 +52,8 @@ pub struct Compiler<'d> {
     /// Where the file lies: paths in it are relative to this.
     folder: &'d Path,
     alerts: Alerts,
+    /// Where the longest of the waits stands that are longer than proxies wait by themselves.
+    longest_wait: Option<(Span, u32)>,
     pub findings: Vec<Problem>,
 }
 
@@ -73,6 +76,7 @@ pub fn compile(
         left_out,
         folder,
         alerts: Alerts::default(),
+        longest_wait: None,
         findings: Vec::new(),
     };
     compiler.head(document);
@@ -81,6 +85,7 @@ pub fn compile(
     compiler.lists();
     let rules = compiler.rules(document);
     compiler.unused_lists();
+    compiler.long_waits();
     compiler.unused_targets(document);
     let directory = document.directory.as_ref();
     let (directory, report) = directory.map(|it| compiler.directory(it, &rules)).unzip();

@@ -8,6 +8,7 @@ mod alert;
 mod answer;
 mod counted;
 mod directory;
+mod exceed;
 mod limit;
 mod rule;
 mod test;
@@ -17,10 +18,11 @@ pub use self::alert::Target;
 pub use self::answer::{Body, Headers, Names, OnRefusal, RetryAfter};
 pub use self::counted::{Counted, Masked};
 pub use self::directory::Directory;
+pub use self::exceed::OnExceed;
 pub use self::limit::Limit;
 pub use self::rule::{Cost, PlanChoice, Rule};
 pub use self::test::{Networks, Test, Values};
-pub use self::word::{OneOrMore, Word};
+pub use self::word::OneOrMore;
 
 use serde::Deserialize;
 

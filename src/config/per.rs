@@ -1,6 +1,7 @@
 //! The language of windows: `minute`, `90s`, `5 minutes`.
 
 use crate::limit::{Per, Unit};
+use crate::time::SECOND_US;
 
 /// Names of units, the first of each being its name in messages.
 const UNITS: [(Unit, &[&str]); 7] = [
@@ -31,6 +32,22 @@ pub fn parse(text: &str) -> Result<Per, String> {
         Ok(0) => Err(format!("`{text}` is no time at all")),
         Ok(count) => Ok(Per { count, unit }),
         Err(_) => Err(format!("`{text}` is longer than any window")),
+    }
+}
+
+/// Reads a span of time that may be as short as milliseconds, in microseconds. The error says what
+/// is wrong.
+pub fn parse_us(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, word) = text.split_at(digits);
+    if !["ms", "millisecond", "milliseconds"].contains(&word.trim().to_lowercase().as_str()) {
+        return parse(text).map(|per| per.window_s().saturating_mul(SECOND_US));
+    }
+    match number.parse::<u64>() {
+        Ok(0) => Err(format!("`{text}` is no time at all")),
+        Ok(ms) => Ok(ms.saturating_mul(1000)),
+        Err(_) => Err(format!("`{text}` is not a span of time")),
     }
 }
 
@@ -71,6 +88,16 @@ mod tests {
             ("month", 1, Unit::Month),
         ] {
             assert_eq!(parse(text), Ok(Per { count, unit }), "{text}");
+        }
+    }
+
+    #[test]
+    fn waits_may_be_milliseconds() {
+        assert_eq!(parse_us("500ms"), Ok(500_000));
+        assert_eq!(parse_us("20 Milliseconds"), Ok(20_000));
+        assert_eq!(parse_us("2s"), Ok(2_000_000));
+        for text in ["", "ms", "0ms", "-1ms", "1.5ms", "0s", "99999999999999999999ms"] {
+            assert!(parse_us(text).is_err(), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::limit::{Budget, OnExceed};
+use crate::limit::Budget;
 use crate::query::{Descriptor, Hits};
 use crate::rules::{Hold, Rule};
 use crate::store::ledger::{Kind, Ledger, NoteKey, Open};
@@ -134,7 +134,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         }
         for hit in self.hits.iter_mut().filter(|hit| hit.votes) {
             let bounded = matches!(hit.terms.budget, Budget::Requests(_));
-            if bounded && hit.terms.on_exceed == OnExceed::Deny {
+            if bounded && hit.terms.on_exceed.votes() {
                 let key = NoteKey::of_counter(Kind::Grant, hit.key);
                 hit.pool = super::book::left_of_grant(notes, key, self.now);
             }

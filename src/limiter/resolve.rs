@@ -245,7 +245,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             charge: amount.charge,
             pending: amount.demand - amount.charge,
             // What costs nothing is shown how things stand and is never refused.
-            votes: terms.on_exceed == OnExceed::Deny && amount.demand > 0,
+            votes: terms.on_exceed.votes() && amount.demand > 0,
             pool: 0,
             give_back: amount.give_back,
             // A call has a thousand descriptors at most, and each a few rules that hold slots.

@@ -31,6 +31,7 @@ pub fn on_exceed(on_exceed: OnExceed) -> &'static str {
         OnExceed::Deny => "deny",
         OnExceed::Allow => "allow",
         OnExceed::Shadow => "shadow",
+        OnExceed::Queue(_) => "queue",
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use crate::calendar::{Anchor, Calendar, Period};
 use crate::config::decode::{At, nearest, parse_whole_number};
-use crate::config::document::{self, Plan, Word};
+use crate::config::document::{self, Plan};
 use crate::config::per::{self, PER_REMEDY};
 use crate::config::problem::Span;
 use crate::limit::{
-    Algorithm, Budget, CONCURRENCY_MAX, Charge, Durability, Limit, OnExceed, Per,
-    SLIDING_LOG_REQUESTS_MAX, Unit, WINDOW_S_MAX,
+    Algorithm, Budget, CONCURRENCY_MAX, Charge, Durability, Limit, Per, SLIDING_LOG_REQUESTS_MAX,
+    Unit, WINDOW_S_MAX,
 };
 use crate::rules::limit_tag;
 use crate::time::SECOND_US;
@@ -78,6 +78,7 @@ impl<'d> Compiler<'d> {
                 return None;
             }
         };
+        self.queue_fits(limit.on_exceed.as_ref(), on_exceed, &algorithm);
         let name = match &limit.name {
             Some(name) => name.value.clone(),
             None => per::default_name(per),
@@ -153,31 +154,6 @@ impl<'d> Compiler<'d> {
                 None
             }
         }
-    }
-
-    fn on_exceed(&mut self, word: Option<&At<Word>>) -> OnExceed {
-        const KNOWN: [&str; 3] = ["deny", "allow", "shadow"];
-        let Some(At { span, value }) = word else { return OnExceed::Deny };
-        match value {
-            Word::Plain(word) => match word.as_str() {
-                "deny" => return OnExceed::Deny,
-                "allow" => return OnExceed::Allow,
-                "shadow" => return OnExceed::Shadow,
-                "queue" => self.queue_to_come(*span),
-                other => self.unknown_word(*span, other, "on_exceed", &KNOWN),
-            },
-            Word::Map(kind) if kind == "queue" => self.queue_to_come(*span),
-            Word::Map(_) => {
-                let what = "`on_exceed` takes a word, not a map";
-                self.error(*span, what, "write one of: deny, allow, shadow");
-            }
-        }
-        OnExceed::Deny
-    }
-
-    fn queue_to_come(&mut self, span: Span) {
-        let what = "`queue` is part of the rules language, but not built yet";
-        self.error(span, what, "use deny, allow or shadow");
     }
 
     /// Whether the algorithm, if one is named, is one that this release has.

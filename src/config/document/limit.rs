@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::config::decode::{At, NotYet};
 
-use super::{OneOrMore, Word};
+use super::{OnExceed, OneOrMore};
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
@@ -16,7 +16,7 @@ pub struct Limit {
     pub per: Option<At<String>>,
     pub algorithm: Option<At<String>>,
     pub burst: Option<At<u64>>,
-    pub on_exceed: Option<At<Word>>,
+    pub on_exceed: Option<At<OnExceed>>,
     pub charge: Option<At<String>>,
     pub durability: Option<At<String>>,
     /// A day of the month, or of the week by name.
