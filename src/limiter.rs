@@ -18,8 +18,6 @@ pub use self::settle::{Changed, Settlement, Then, Which, settle};
 pub use self::tightness::{Share, Tightness};
 pub use self::verdict::{IdUse, Origin, OwnedEntries, Shown, Standing, Status, Verdict};
 
-use smallvec::SmallVec;
-
 use crate::query::Query;
 use crate::rules::{Domain, RuleSet};
 use crate::store::ledger::{Note, Open};
@@ -65,8 +63,8 @@ fn decide_directed<'a>(
         Some(domain) => call.call(domain, &query.descriptors, &overrides, directed),
         None => call.unruled(query.descriptors.len()),
     }
-    let (mut verdict, settled) = commit(store, query, domain, call);
-    for Settled { key, hits, .. } in settled {
+    let mut verdict = commit(store, query, domain, &mut call);
+    for &Settled { key, hits, .. } in &call.settled {
         let ended = domain
             .and_then(|domain| settle(domain, store, key, hits, (Which::Open, Then::Forget), now));
         verdict.ticket = verdict.ticket.max(ended.and_then(|ended| ended.ticket));
@@ -79,8 +77,8 @@ fn commit<'r: 'c, 'c>(
     store: &Memory,
     query: &Query<'_>,
     domain: Option<&'r Domain>,
-    mut call: Resolved<'r, 'c>,
-) -> (Verdict<'r>, SmallVec<[Settled; 1]>) {
+    call: &mut Resolved<'r, 'c>,
+) -> Verdict<'r> {
     let ledger = store.ledger();
     let mut keys = call.note_keys(ledger);
     keys.extend(query.receipt.map(receipt_key));
@@ -99,26 +97,25 @@ fn commit<'r: 'c, 'c>(
     let booked = if keys.is_empty() {
         Booked::default()
     } else {
-        book::enter(&call, &applied, query, &mut notes)
+        book::enter(call, &applied, query, &mut notes)
     };
     drop(notes);
     let statuses = call
         .subjects
         .iter()
-        .map(|subject| verdict::status(subject.refused, &mut candidates(&call, &applied, subject)));
+        .map(|subject| verdict::status(subject.refused, &mut candidates(call, &applied, subject)));
     let speaker = domain.filter(|domain| domain.speaks());
-    let verdict = Verdict {
+    Verdict {
         admitted: applied.admitted,
         at: call.now,
         statuses: statuses.collect(),
         ticket: applied.ticket.max(booked.ticket),
         speaker,
-        readings: speaker.map(|_| readings(&call, &applied, query)).unwrap_or_default(),
+        readings: speaker.map(|_| readings(call, &applied, query)).unwrap_or_default(),
         crossings: booked.crossings,
         id,
         directed: Box::default(),
-    };
-    (verdict, call.settled)
+    }
 }
 
 /// Whether the id that a call brings along is known, and for the same.
