@@ -384,3 +384,17 @@ on_refusal: {{ body: {{ type: text/plain, text: '{{plan}} of {{entry.team}}: {{e
     assert_eq!(client.ask("d", &["key=unknown,id=8"]).await.raw_body, b" of : 8");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_secret_is_not_told_to_whoever_reads_the_body() {
+    let rules = by_key(
+        "{ requests: 0, per: minute }",
+        "secret_entries: [key]
+on_refusal: { body: { type: text/plain, text: '{entry.key} {entry.id}' } }",
+    );
+    let (server, mut client) = with(&rules).await;
+    let refused = client.ask("d", &["key=sk_live_8842_4f9a,id=7"]).await;
+    let body = String::from_utf8(refused.raw_body).expect("text");
+    assert!(body.ends_with("…4f9a 7") && !body.contains("8842"), "{body}");
+    server.stop().await;
+}

@@ -3,7 +3,7 @@
 use crate::limit::Budget;
 use crate::limiter::{OwnedEntries, Verdict};
 use crate::query::{Entries, Query};
-use crate::rules::{Field, Form, OnRefusal, Piece, Template};
+use crate::rules::{Domain, Field, Form, OnRefusal, Piece, Template};
 
 use super::Headers;
 use super::choice::Choice;
@@ -18,6 +18,7 @@ pub struct Body {
 
 /// What the places of templates are filled with.
 struct Values<'a, 'q> {
+    domain: &'a Domain,
     choice: &'a Choice<'a>,
     entries: Option<&'a Entries<'q>>,
     /// These with what the directory has added, if it has.
@@ -41,6 +42,7 @@ pub fn add<'v>(
     };
     let descriptor = refused_at.and_then(|position| query.descriptors.get(position));
     let values = Values {
+        domain: verdict.speaker?,
         choice,
         entries: descriptor.map(|descriptor| &descriptor.entries),
         directed: refused_at.and_then(|position| verdict.directed.get(position)),
@@ -96,11 +98,17 @@ impl Values<'_, '_> {
             Field::Reset => number(self.reset),
             Field::Rule => filling(refusing.and_then(|it| it.rule).map(|rule| &*rule.name)),
             Field::Plan => filling(refusing.and_then(|it| it.plan)),
-            Field::Entry(name) => filling(self.entry(name)),
+            Field::Entry(name) => match self.entry(name) {
+                // Bodies end up in logs, where no secret may be.
+                Some(value) if self.domain.shown().is_secret(name) => {
+                    Filling::Text(self.domain.shown().value(name, value).into())
+                }
+                value => filling(value),
+            },
         }
     }
 }
 
 fn filling(text: Option<&str>) -> Filling<'_> {
-    text.map_or(Filling::Absent, Filling::Text)
+    text.map_or(Filling::Absent, |text| Filling::Text(text.into()))
 }

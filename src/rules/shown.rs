@@ -32,10 +32,15 @@ impl Shown {
         if self.secret.is_empty() {
             return end_of(value);
         }
-        if self.secret.iter().any(|secret| **secret == *entry) {
+        if self.is_secret(entry) {
             return format!("{}{}", self.fingerprint(entry, value), end_of(value));
         }
         value.to_owned()
+    }
+
+    /// Whether the domain says of this entry that its values are secret.
+    pub fn is_secret(&self, entry: &str) -> bool {
+        self.secret.iter().any(|secret| **secret == *entry)
     }
 
     /// Some entries with their values.
