@@ -5,6 +5,7 @@
 //! what was on disk is back in memory, decides nothing before.
 
 mod crossing;
+mod overages;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,8 @@ use crate::store::ledger::{Kind, Note};
 use crate::store::{Memory, SHARDS};
 use crate::time::{Clock, Timestamp};
 
+use self::overages::Overages;
+
 #[derive(Debug)]
 pub struct Gate {
     rules: ArcSwap<RuleSet>,
@@ -35,6 +38,7 @@ pub struct Gate {
     /// When the rules in force were put there, in microseconds.
     loaded_at: AtomicU64,
     decisions: Counted,
+    overages: Overages,
     /// Whether somebody has asked for a domain that nobody has rules for: most often a slip in a
     /// proxy's configuration. Said once, because each call would say it again.
     strange_domain: AtomicBool,
@@ -91,6 +95,7 @@ impl Gate {
             open: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             decisions: Counted::default(),
+            overages: Overages::default(),
             strange_domain: AtomicBool::new(false),
             alerts,
             alerts_to_deliver: Mutex::new(Some(to_deliver)),
@@ -191,6 +196,9 @@ impl Gate {
         let outcome =
             if verdict.admitted { &self.decisions.admitted } else { &self.decisions.refused };
         outcome.fetch_add(1, RELAXED);
+        for &overage in &verdict.overages {
+            self.overages.add(query.domain, overage);
+        }
         if !verdict.crossings.is_empty()
             && let Some(domain) = rules.domain(query.domain)
         {
@@ -204,6 +212,11 @@ impl Gate {
     /// dropped and counted.
     pub fn raise(&self, alert: Alert) {
         self.alerts.raise(alert);
+    }
+
+    /// Hits beyond soft limits: domain, rule and limit name, and how many.
+    pub fn overages(&self) -> Vec<(String, String, u64)> {
+        self.overages.all()
     }
 
     /// What became of the alerts so far.

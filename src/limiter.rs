@@ -6,6 +6,7 @@
 mod again;
 mod book;
 mod directed;
+mod overage;
 mod reading;
 mod resolve;
 mod settle;
@@ -13,6 +14,7 @@ mod tightness;
 mod verdict;
 
 pub use self::book::{Crossing, receipt_key};
+pub use self::overage::Overage;
 pub use self::reading::Reading;
 pub use self::settle::{Changed, Settlement, Then, Which, settle};
 pub use self::tightness::{Share, Tightness};
@@ -113,6 +115,7 @@ fn commit<'r: 'c, 'c>(
         speaker,
         readings: speaker.map(|_| readings(call, &applied, query)).unwrap_or_default(),
         crossings: booked.crossings,
+        overages: overage::overages(call, &applied),
         id,
         directed: Box::default(),
     }

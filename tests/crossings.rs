@@ -90,3 +90,16 @@ rules:
     let posted = receiver.next().await;
     assert_eq!((posted.path.as_str(), &posted.json()["used"]), ("/acme", &10.into()));
 }
+
+#[tokio::test]
+async fn what_a_soft_limit_lets_pass_is_metered() {
+    let limit = "{ name: hour, requests: 10, per: hour, on_exceed: allow }";
+    let text = format!("domain: d\nrules: [{{ name: r, count_by: [key], limits: [{limit}] }}]\n");
+    let server = Server::start(&text).await;
+    ask(&server, 10).await;
+    let metrics = async || Http::new(server.http).get("/metrics").await.text;
+    assert!(!metrics().await.contains("tollgate_overage_hits_total{"));
+    ask(&server, 3).await;
+    let line = "tollgate_overage_hits_total{domain=\"d\",limit=\"r.hour\"} 3\n";
+    assert!(metrics().await.contains(line), "{}", metrics().await);
+}

@@ -35,6 +35,12 @@ fn text(people: &People) -> String {
     text.family("tollgate_decisions_total", "counter", "Decisions made, by outcome.");
     text.sample("tollgate_decisions_total", "{outcome=\"admitted\"}", decisions.admitted);
     text.sample("tollgate_decisions_total", "{outcome=\"refused\"}", decisions.refused);
+    let what = "Hits that soft limits let pass beyond their budgets, by limit.";
+    text.family("tollgate_overage_hits_total", "counter", what);
+    for (domain, limit, hits) in gate.overages() {
+        let labels = format!("{{domain={},limit={}}}", quoted(&domain), quoted(&limit));
+        text.sample("tollgate_overage_hits_total", &labels, hits);
+    }
     let alerts = gate.alerts();
     text.family("tollgate_alerts_total", "counter", "Alerts, by what became of them.");
     text.sample("tollgate_alerts_total", "{outcome=\"delivered\"}", alerts.delivered);
@@ -51,6 +57,12 @@ fn text(people: &People) -> String {
     text.family("tollgate_auth_failures_total", "counter", what);
     text.sample("tollgate_auth_failures_total", "", people.access.failures());
     text.0
+}
+
+/// A label's value as the format asks for it. Domains may be named in any way.
+fn quoted(value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
 }
 
 #[derive(Default)]

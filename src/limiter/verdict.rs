@@ -12,6 +12,7 @@ use crate::store::{Hit, Outcome, Room};
 use crate::time::Timestamp;
 
 use super::book::Crossing;
+use super::overage::Overage;
 use super::reading::Reading;
 use super::tightness::{Share, Tightness};
 
@@ -30,6 +31,8 @@ pub struct Verdict<'a> {
     pub readings: Vec<Reading<'a>>,
     /// Thresholds of limits that the call crossed.
     pub crossings: Vec<Crossing<'a>>,
+    /// What soft limits let pass beyond their budgets.
+    pub overages: Vec<Overage<'a>>,
     /// What became of the id that the call brought along.
     pub id: IdUse,
     /// The entries of each descriptor, where the directory has added to them and a speaker may
