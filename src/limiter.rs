@@ -22,7 +22,7 @@ pub use self::verdict::{IdUse, Origin, OwnedEntries, Shown, Standing, Status, Ve
 
 use crate::query::Query;
 use crate::rules::{Domain, RuleSet};
-use crate::store::ledger::{Note, Open};
+use crate::store::ledger::{Kind, Note, Open};
 use crate::store::{Applied, Ask, Memory};
 use crate::time::Timestamp;
 
@@ -67,8 +67,9 @@ fn decide_directed<'a>(
     }
     let mut verdict = commit(store, query, domain, &mut call);
     for &Settled { key, hits, .. } in &call.settled {
-        let ended = domain
-            .and_then(|domain| settle(domain, store, key, hits, (Which::Open, Then::Forget), now));
+        let ended = domain.zip(key).and_then(|(domain, key)| {
+            settle(domain, store, key, hits, (Which::Open, Then::Forget), now)
+        });
         verdict.ticket = verdict.ticket.max(ended.and_then(|ended| ended.ticket));
     }
     verdict
@@ -82,13 +83,17 @@ fn commit<'r: 'c, 'c>(
     call: &mut Resolved<'r, 'c>,
 ) -> Verdict<'r> {
     let ledger = store.ledger();
-    let mut keys = call.note_keys(ledger);
+    // Asked once: what is not locked now must not be looked for later.
+    let granted = ledger.count(Kind::Grant) > 0;
+    let mut keys = call.note_keys(granted);
     keys.extend(query.receipt.map(receipt_key));
     let mut notes = ledger.open(&keys);
     let id = id_use(query, &notes, call.now);
     if id == IdUse::New {
         call.know_again(&notes);
-        call.fund(&notes, ledger);
+        if granted {
+            call.fund(&notes);
+        }
     } else {
         call.repeat();
     }

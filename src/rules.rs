@@ -273,11 +273,15 @@ impl Domain {
         self.rule(rule)?.all_limits().find(|limit| *limit.label == *label)
     }
 
-    /// The rules of which a descriptor ends a hold, with the hold's id.
-    pub fn settled<'e>(&self, entries: &Entries<'e>) -> impl Iterator<Item = (&Hold, &'e str)> {
+    /// The holds that a descriptor ends, each with its id if the descriptor says which it is.
+    pub fn settled<'e>(
+        &self,
+        entries: &Entries<'e>,
+    ) -> impl Iterator<Item = (&Hold, Option<&'e str>)> {
         let rules = self.holding.iter().map(|&position| &self.rules[position as usize]);
         let holds = rules.filter_map(|rule| rule.hold.as_deref());
-        holds.filter_map(|hold| Some((hold, hold.settled(entries)?)))
+        let ended = holds.filter(|hold| hold.is_settled_by(entries));
+        ended.map(|hold| (hold, entries.get(&hold.by)))
     }
 
     /// The rules that apply to a descriptor, in file order.

@@ -28,8 +28,11 @@ pub struct Hit<'a> {
     pub terms: Terms<'a>,
     /// The room asked for: the summed cost of all hits of this decision on this counter.
     pub demand: u64,
-    /// What this hit takes. Less than its part of the demand only in a peek, which takes nothing.
+    /// What this hit takes if the decision admits. Less than its part of the demand in a peek,
+    /// which takes nothing, and where another hit is charged for both.
     pub charge: u64,
+    /// What this hit takes if the decision refuses.
+    pub charge_refused: u64,
     /// The part of the demand that no hit takes: shown as used, but not charged.
     pub pending: u64,
     /// Whether a lack of room refuses the decision.
@@ -41,6 +44,9 @@ pub struct Hit<'a> {
     /// Which of the decision's slots a concurrency limit is to be charged with.
     pub slot: u16,
 }
+
+/// In place of a slot's number, for a hit that holds none.
+pub const NO_SLOT: u16 = u16::MAX;
 
 /// One decision: its hits, and whether it was refused before any counter was asked, in which case
 /// only limits that are charged whatever the verdict are charged.

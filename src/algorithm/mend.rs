@@ -42,8 +42,10 @@ pub enum Mark {
     Stamp { at: Timestamp },
     /// In the slots of this id.
     Slot { id: u128 },
-    /// Nowhere in particular: a bucket has no windows.
-    Level,
+    /// In a bucket that would have been empty at this moment, had nobody come since. That is the
+    /// end of its window: by then all that was taken has drained, and none of it is there to put
+    /// back.
+    Level { empty_at: Timestamp },
 }
 
 /// Where a limit that was just charged took it, told from how it stands since.
@@ -53,14 +55,17 @@ pub fn mark(limit: &Limit, now: Timestamp, reset_us: u64, slot: u128) -> Mark {
             Mark::Window { end: now.plus(reset_us) }
         }
         Algorithm::SlidingWindow { window_us } => {
-            Mark::Window { end: window::fixed_end(window_us, now) }
+            // After a clock was set back the hits went into a later window than this moment's.
+            let charged_in = now.plus(reset_us).as_micros().saturating_sub(window_us);
+            let end = window::fixed_end(window_us, now).max(Timestamp::from_micros(charged_in));
+            Mark::Window { end }
         }
         // The newest stamp is the one that leaves last.
         Algorithm::SlidingLog { window_us } => {
             let newest_us = now.plus(reset_us).as_micros().saturating_sub(window_us);
             Mark::Stamp { at: Timestamp::from_micros(newest_us) }
         }
-        Algorithm::TokenBucket { .. } => Mark::Level,
+        Algorithm::TokenBucket { .. } => Mark::Level { empty_at: now.plus(reset_us) },
         Algorithm::Concurrency => Mark::Slot { id: slot },
     }
 }
@@ -85,7 +90,10 @@ pub fn put_back(
         }
         (State::Log(log), Mark::Stamp { at }) => log.put_back(at, hits),
         (State::Slots(slots), Mark::Slot { id }) => _ = slots.release(now, id),
-        (State::Bucket(_), Mark::Level) => give_back(terms, state, now, hits),
+        (State::Bucket(bucket), Mark::Level { empty_at }) => {
+            let rate = rate(terms, terms.limit.window_us());
+            *bucket = bucket.put_back(rate, now, empty_at, hits);
+        }
         _ => {}
     }
     before.saturating_sub(used(state))

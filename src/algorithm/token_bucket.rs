@@ -90,6 +90,15 @@ impl Bucket {
         Bucket { level: drained.level.saturating_sub(rate.level_of(hits)), at: drained.at }
     }
 
+    /// The same without so many hits, of which no more is left than what drains from now until
+    /// `empty_at`: the rest has drained already, and would be given out twice.
+    pub fn put_back(self, rate: Rate, now: Timestamp, empty_at: Timestamp, hits: u64) -> Bucket {
+        let drained = self.drained(rate, now);
+        let left = u128::from(empty_at.since(now)) * u128::from(rate.requests);
+        let back = rate.level_of(hits).min(left);
+        Bucket { level: drained.level.saturating_sub(back), at: drained.at }
+    }
+
     /// Microseconds until a bucket that holds so many hits is empty.
     pub fn empty_after_us(rate: Rate, hits: u64) -> u64 {
         rate.drain_us(rate.level_of(hits))
@@ -146,6 +155,19 @@ mod tests {
     fn another_budget_keeps_what_was_used() {
         let faster = Rate { requests: 300, window_us: 10 };
         assert_eq!(full().read(RATE, at(0), 0).0, full().read(faster, at(0), 0).0);
+    }
+
+    #[test]
+    fn what_has_drained_is_not_put_back() {
+        // Six hits were held, and the call then cost one. An idle bucket had drained three of them
+        // by then; putting five back all the same took off two hits of somebody who came since.
+        let (held, other) = (Bucket::default().charged(RATE, at(0), 6), at(10));
+        let empty_at = at(20);
+        let since = held.charged(RATE, other, 2);
+        assert_eq!(since.read(RATE, other, 0).0, 5);
+        assert_eq!(since.put_back(RATE, other, empty_at, 5).read(RATE, other, 0).0, 2);
+        let late = held.charged(RATE, at(20), 2);
+        assert_eq!(late.put_back(RATE, at(20), empty_at, 5), late);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::store::ledger::{
 use crate::store::{Applied, Hit, Outcome};
 use crate::time::Timestamp;
 
+use super::again::Purpose;
 use super::resolve::Resolved;
 use super::verdict::Origin;
 
@@ -58,7 +59,8 @@ pub fn enter<'r>(
     for ((hit, outcome), origin) in parts {
         if outcome.granted > 0 {
             let key = NoteKey::of_counter(Kind::Grant, hit.key);
-            booked.keep(spend(notes, key, outcome.granted, call.now));
+            let durability = hit.terms.limit.durability;
+            booked.keep(spend(notes, key, outcome.granted, durability, call.now));
         }
         if outcome.taken == 0 && hit.give_back == 0 {
             continue;
@@ -70,7 +72,13 @@ pub fn enter<'r>(
             let of = Counted { domain: query.domain, rule, entries };
             booked.keep(archive(notes, hit, &of, outcome, call.now));
         }
-        booked.crossings.extend(crossings(notes, hit, outcome, origin, call.now));
+        if hit.terms.limit.alert.is_some() {
+            let of_counter = |(other, _): &(&Hit<'_>, &Outcome)| other.key == hit.key;
+            let all = call.hits.iter().zip(&applied.outcomes);
+            let taken = all.filter(of_counter).map(|(_, outcome)| outcome.taken).sum();
+            let use_ = Use { used: outcome.used, taken, reset_us: outcome.reset_us };
+            booked.crossings.extend(crossings(notes, hit, use_, origin, call.now));
+        }
     }
     booked
 }
@@ -88,19 +96,21 @@ fn receipts(
     notes: &mut Open<'_>,
     booked: &mut Booked<'_>,
 ) {
-    for known in call.known.iter().filter(|known| known.begins(call, applied)) {
-        let note = match known.hold {
-            None => Note::Once,
-            Some(_) => Note::Receipt(Receipt {
-                domain: query.domain.to_owned(),
-                items: items(call, applied, known.hits.clone(), known.slot),
-                arguments: 0,
-                hits: 0,
-                open: true,
-            }),
-        };
-        let strictest = durability(&call.hits[known.hits.clone()]);
-        booked.keep(notes.put(known.key, note, known.expires_at, strictest));
+    for known in &call.known {
+        for id in known.ids.iter().filter(|id| known.becomes_known(id, call, applied)) {
+            let note = match id.purpose {
+                Purpose::Dedupe => Note::Once,
+                Purpose::Hold => Note::Receipt(Receipt {
+                    domain: query.domain.to_owned(),
+                    items: items(call, applied, known.hits.clone(), id.key.to_u128()),
+                    arguments: 0,
+                    hits: 0,
+                    open: true,
+                }),
+            };
+            let strictest = durability(&call.hits[known.hits.clone()]);
+            booked.keep(notes.put(id.key, note, id.expires_at, strictest));
+        }
     }
     if let Some(wanted) = query.receipt
         && applied.admitted
@@ -171,22 +181,36 @@ pub fn left_of_grant(notes: &Open<'_>, key: NoteKey, now: Timestamp) -> u64 {
 fn change_grant(
     notes: &mut Open<'_>,
     key: NoteKey,
+    durability: Durability,
     now: Timestamp,
     change: impl FnOnce(u64) -> u64,
 ) -> Option<Ticket> {
     let Some(Note::Grant(grant)) = notes.get(key, now).cloned() else { return None };
     let expires_at = notes.expires_at(key)?;
     let left = change(grant.left).min(grant.granted);
-    notes.put(key, Note::Grant(Grant { left, ..grant }), expires_at, Durability::Ordinary)
+    notes.put(key, Note::Grant(Grant { left, ..grant }), expires_at, durability)
 }
 
-fn spend(notes: &mut Open<'_>, key: NoteKey, hits: u64, now: Timestamp) -> Option<Ticket> {
-    change_grant(notes, key, now, |left| left.saturating_sub(hits))
+/// Takes hits of a grant.
+pub fn spend(
+    notes: &mut Open<'_>,
+    key: NoteKey,
+    hits: u64,
+    durability: Durability,
+    now: Timestamp,
+) -> Option<Ticket> {
+    change_grant(notes, key, durability, now, |left| left.saturating_sub(hits))
 }
 
 /// Puts hits back into a grant, as far as it is still there.
-pub fn refill(notes: &mut Open<'_>, key: NoteKey, hits: u64, now: Timestamp) -> Option<Ticket> {
-    change_grant(notes, key, now, |left| left.saturating_add(hits))
+pub fn refill(
+    notes: &mut Open<'_>,
+    key: NoteKey,
+    hits: u64,
+    durability: Durability,
+    now: Timestamp,
+) -> Option<Ticket> {
+    change_grant(notes, key, durability, now, |left| left.saturating_add(hits))
 }
 
 /// Whose counter it is, as people read it.
@@ -207,6 +231,8 @@ fn archive(
     let key = NoteKey::of_counter(Kind::Archive, hit.key);
     let archive = match notes.get(key, now) {
         Some(Note::Archive(archive)) => archive.clone(),
+        // What was given back to a counter that held nothing is no use of any window.
+        _ if outcome.used == 0 => return None,
         _ => Archive {
             domain: of.domain.to_owned(),
             label: hit.terms.limit.label.to_string(),
@@ -244,11 +270,20 @@ pub fn note_window(
     notes.put(key, Note::Archive(archive), end.plus(kept_us), durability)
 }
 
-/// The thresholds that this hit was the first to cross in the window, each once.
+/// What a whole call has made of one counter.
+#[derive(Clone, Copy)]
+struct Use {
+    used: u64,
+    taken: u64,
+    reset_us: u64,
+}
+
+/// The thresholds that nobody was told of in this window, each once. Where nothing has windows, it
+/// must be this call that crossed them, or a steady stream would be told of again and again.
 fn crossings<'r>(
     notes: &mut Open<'_>,
     hit: &Hit<'_>,
-    outcome: &Outcome,
+    Use { used, taken, reset_us }: Use,
     origin: &Origin<'r>,
     now: Timestamp,
 ) -> Vec<Crossing<'r>> {
@@ -265,7 +300,12 @@ fn crossings<'r>(
         Some(Note::Alerted(alerted)) => alerted.percent,
         _ => 0,
     };
-    let (used, before) = (outcome.used, outcome.used.saturating_sub(outcome.taken));
+    let window = algorithm::window(&hit.terms, now);
+    let before = match window {
+        // A hold that was settled, or a person, may have crossed it unseen.
+        Some(_) => 0,
+        None => used.saturating_sub(taken),
+    };
     let crosses = |&percent: &u32| {
         let level = u128::from(budget) * u128::from(percent);
         let reached = |used: u64| level <= u128::from(used) * 100;
@@ -273,14 +313,10 @@ fn crossings<'r>(
     };
     let crossed: Vec<u32> = alert.thresholds.iter().copied().filter(crosses).collect();
     if let Some(&percent) = crossed.last() {
-        let window_us = match algorithm::window(&hit.terms, now) {
-            Some(_) => outcome.reset_us,
-            None => limit.window_us(),
-        };
+        let window_us = if window.is_some() { reset_us } else { limit.window_us() };
         let note = Note::Alerted(Alerted { percent });
         notes.put(key, note, now.plus(window_us), Durability::Ordinary);
     }
-    let window = algorithm::window(&hit.terms, now);
     let descriptor = origin.descriptor;
     let crossing = |percent| Crossing { rule, limit, descriptor, percent, used, budget, window };
     crossed.into_iter().map(crossing).collect()

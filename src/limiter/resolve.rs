@@ -1,5 +1,6 @@
 //! Which counters a call concerns, and how much it asks of each.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -9,7 +10,7 @@ use crate::key::Identity;
 use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed, Terms};
 use crate::query::{Descriptor, Hits, Override, Query};
 use crate::rules::{Domain, Held, Replaced, Rule, RuleSet, Stance, Unmatched};
-use crate::store::{HITS_INLINE, HeldUntil, Hit};
+use crate::store::{HITS_INLINE, HeldUntil, Hit, NO_SLOT};
 use crate::time::Timestamp;
 
 use super::again::{Known, Settled};
@@ -28,7 +29,7 @@ pub struct Resolved<'r, 'c> {
     /// Under which ids and until when concurrency limits are held.
     pub slots: SmallVec<[HeldUntil; 1]>,
     /// Ids under which parts of the call are to be known again.
-    pub known: SmallVec<[Known<'r>; 1]>,
+    pub known: SmallVec<[Known; 1]>,
     /// Holds that the call ends.
     pub settled: SmallVec<[Settled; 1]>,
 }
@@ -86,13 +87,15 @@ struct Amount {
     demand: u64,
     charge: u64,
     give_back: u64,
+    /// The part of the demand that is not taken.
+    pending: u64,
 }
 
 impl Amount {
     /// Saturating: a product beyond the largest number is beyond any budget.
     fn of(hits: Hits, cost: u64) -> Amount {
         match hits {
-            Hits::Peek => Amount { demand: cost, ..Amount::default() },
+            Hits::Peek => Amount { demand: cost, pending: cost, ..Amount::default() },
             Hits::Take(hits) => {
                 let charge = hits.saturating_mul(cost);
                 Amount { demand: charge, charge, ..Amount::default() }
@@ -196,7 +199,12 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
     ) {
         let identity = domain.override_identity(&asked.entries);
         let origin = Origin { label: "", rule: None, limit: None, descriptor, cost: 1 };
-        self.push(identity, limit.terms(), origin, Amount::of(asked.hits, 1));
+        let amount = match asked.hits {
+            // Only a rule can say that hits may be given back.
+            Hits::GiveBack(_) => Amount::default(),
+            hits => Amount::of(hits, 1),
+        };
+        self.push(identity, limit.terms(), origin, amount);
     }
 
     /// Adds the hits of one rule; false if it serves no plan for this descriptor.
@@ -215,8 +223,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         }
         let Held::To(limits) = rule.held(&asked.entries) else { return stance == Stance::Shadow };
         let (identity, cost) = (rule.identity(&asked.entries), rule.cost(&asked.entries));
-        let amount = amount(rule, asked.hits, cost);
-        let (first, slot) = (self.hits.len(), self.slots.len());
+        let first = self.hits.len();
         for limit in limits {
             if replaced.iter().any(|one| one.label.as_deref() == Some(&*limit.label)) {
                 continue;
@@ -228,11 +235,12 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             if stance == Stance::Shadow {
                 terms.on_exceed = OnExceed::Shadow;
             }
+            let amount = amount(rule, limit, asked.hits, cost);
             let (label, limit) = (&*limit.label, Some(limit));
             let origin = Origin { label, rule: Some(rule), limit, descriptor, cost };
             self.push(identity, terms, origin, amount);
         }
-        self.know(rule, asked, first, slot);
+        self.know(rule, asked, first);
         true
     }
 
@@ -243,35 +251,36 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             terms,
             demand: amount.demand,
             charge: amount.charge,
-            pending: amount.demand - amount.charge,
+            charge_refused: match terms.limit.charge {
+                Charge::Always => amount.charge,
+                Charge::Admitted => 0,
+            },
+            pending: amount.pending,
             // What costs nothing is shown how things stand and is never refused.
             votes: terms.on_exceed.votes() && amount.demand > 0,
             pool: 0,
             give_back: amount.give_back,
-            // A call has a thousand descriptors at most, and each a few rules that hold slots.
-            slot: u16::try_from(self.slots.len()).unwrap_or(u16::MAX),
+            slot: NO_SLOT,
         });
     }
 
     /// Several hits may be on one counter, and each of its budgets is held to their sum. Rules
     /// that share a counter charge a descriptor once, at the larger cost.
     pub fn sum_by_counter(&mut self) {
+        if self.hits.len() < 2 {
+            return;
+        }
         let mut order: SmallVec<[usize; HITS_INLINE]> = (0..self.hits.len()).collect();
         order.sort_unstable_by_key(|&position| (self.hits[position].key, position));
         let keys: SmallVec<[_; HITS_INLINE]> = self.hits.iter().map(|hit| hit.key).collect();
         for same in order.chunk_by(|&a, &b| keys[a] == keys[b]).filter(|same| same.len() > 1) {
             let (mut demand, mut pending) = (0u64, 0u64);
-            let descriptor = |position: usize| self.origins[position].descriptor;
+            let origins = &self.origins;
+            let descriptor = |position: usize| origins[position].descriptor;
             for of_one in same.chunk_by(|&a, &b| descriptor(a) == descriptor(b)) {
-                // Of equally large ones the first is charged.
-                let largest =
-                    |&&position: &&usize| (self.hits[position].demand, std::cmp::Reverse(position));
-                let Some(&largest) = of_one.iter().max_by_key(largest) else { continue };
-                for &position in of_one.iter().filter(|&&position| position != largest) {
-                    (self.hits[position].charge, self.hits[position].give_back) = (0, 0);
-                }
-                demand = demand.saturating_add(self.hits[largest].demand);
-                pending = pending.saturating_add(self.hits[largest].pending);
+                let largest = keep_largest(&mut self.hits, of_one);
+                demand = demand.saturating_add(largest.demand);
+                pending = pending.saturating_add(largest.pending);
             }
             for &position in same {
                 (self.hits[position].demand, self.hits[position].pending) = (demand, pending);
@@ -280,10 +289,31 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
     }
 }
 
-/// What a rule's limits are asked for. A call that opens a hold takes the estimate, whatever hits
-/// it says, and only where the rule lets it give hits back can it.
-fn amount(rule: &Rule, hits: Hits, cost: u64) -> Amount {
-    let estimate = rule.hold.as_ref().and_then(|hold| hold.estimate);
+/// Of hits of one descriptor on one counter the largest is charged, and the first of equals. Which
+/// that is may differ between a call that passes, one that is refused, and one that gives back.
+fn keep_largest(hits: &mut [Hit<'_>], of_one: &[usize]) -> Amount {
+    let largest = |amount: fn(&Hit<'_>) -> u64| {
+        let size = |&&at: &&usize| (amount(&hits[at]), Reverse(at));
+        of_one.iter().max_by_key(size).map_or((0, 0), |&at| (at, amount(&hits[at])))
+    };
+    let (charged, charge) = largest(|hit| hit.charge);
+    let (charged_refused, _) = largest(|hit| hit.charge_refused);
+    let (given_back, give_back) = largest(|hit| hit.give_back);
+    let ((_, demand), (_, pending)) = (largest(|hit| hit.demand), largest(|hit| hit.pending));
+    for &at in of_one {
+        let hit = &mut hits[at];
+        hit.charge = if at == charged { hit.charge } else { 0 };
+        hit.charge_refused = if at == charged_refused { hit.charge_refused } else { 0 };
+        hit.give_back = if at == given_back { hit.give_back } else { 0 };
+    }
+    Amount { demand, charge, give_back, pending }
+}
+
+/// What a limit is asked for. A call that opens a hold takes the estimate, whatever hits it says,
+/// save slots, which are for calls. Only where the rule lets it can a call give hits back.
+fn amount(rule: &Rule, limit: &Limit, hits: Hits, cost: u64) -> Amount {
+    let slots = matches!(limit.algorithm, Algorithm::Concurrency);
+    let estimate = rule.hold.as_ref().and_then(|hold| hold.estimate).filter(|_| !slots);
     match (hits, estimate) {
         (Hits::GiveBack(_), _) if !rule.refundable => Amount::default(),
         (Hits::Take(_), Some(estimate)) => Amount::of(Hits::Take(estimate), cost),

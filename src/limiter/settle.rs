@@ -68,16 +68,22 @@ pub fn settle(
         return None;
     }
     let mut settlement = Settlement { changes: Vec::new(), ticket: None };
+    // The end of a hold lasts as surely as the surest of its counters, or a crash would let it be
+    // settled twice.
+    let mut surest = Durability::Ordinary;
     for item in &mut receipt.items {
         let Some(limit) = domain.limit(&item.label) else { continue };
         let budget = item.requests.map_or(Budget::Unlimited, Budget::Requests);
         let terms = limit.terms().with_budget(budget);
+        if limit.durability == Durability::Strict {
+            surest = Durability::Strict;
+        }
         let (changed, ticket) = settle_item(store, &mut notes, item, terms, hits, now);
         settlement.changes.push(changed);
         settlement.ticket = settlement.ticket.max(ticket);
     }
     let ticket = match then {
-        Then::Forget => notes.remove(key, Durability::Ordinary).1,
+        Then::Forget => notes.remove(key, surest).1,
         Then::KeepUntil(until) => {
             receipt.open = false;
             notes.put(key, Note::Receipt(receipt), until, Durability::Strict)
@@ -113,37 +119,89 @@ fn settle_item(
         Algorithm::Concurrency => 0,
         _ => hits.saturating_mul(item.cost),
     };
-    let mut changed = Changed { label: item.label.clone(), charged: 0, put_back: 0 };
-    let mut ticket = None;
-    // The grant was spent last, and so is what comes back first.
-    let to_grant = had.saturating_sub(cost).min(item.granted);
-    if to_grant > 0 {
-        let grant = NoteKey::of_counter(Kind::Grant, key);
-        ticket = book::refill(notes, grant, to_grant, now);
-        item.granted -= to_grant;
-        changed.put_back = to_grant;
-    }
-    let back = had.saturating_sub(cost).saturating_sub(to_grant);
-    let step = match (cost.saturating_sub(had), back) {
-        (0, 0) => return (changed, ticket),
-        (0, back) => Step::PutBack(back, mend::Mark::from(item.mark)),
-        (excess, _) => Step::Charge(excess),
+    let mut parts = Parts { store, notes, item, key, terms, now, ticket: None };
+    let label = parts.item.label.clone();
+    let (charged, put_back) = match cost.checked_sub(had) {
+        Some(excess) => (parts.charge(excess), 0),
+        None => (0, parts.put_back(had - cost)),
     };
-    let moved = store.settle(Move { key, terms, step }, now);
-    match step {
-        Step::Charge(excess) => {
-            item.taken = item.taken.saturating_add(excess);
-            changed.charged = excess;
+    (Changed { label, charged, put_back }, parts.ticket)
+}
+
+/// One counter of a receipt, with its grant and its closed windows.
+struct Parts<'a, 'n> {
+    store: &'a Memory,
+    notes: &'a mut Open<'n>,
+    item: &'a mut Item,
+    key: CounterKey,
+    terms: Terms<'a>,
+    now: Timestamp,
+    ticket: Option<Ticket>,
+}
+
+impl Parts<'_, '_> {
+    /// Charges so much more: the counter as far as it has room, then its grant, and what neither
+    /// has room for to the counter.
+    fn charge(&mut self, excess: u64) -> u64 {
+        if excess == 0 {
+            return 0;
         }
-        Step::PutBack(back, _) => {
-            item.taken = item.taken.saturating_sub(back);
-            changed.put_back += moved.put_back;
+        let (grant, durability) = (self.grant(), self.terms.limit.durability);
+        let left = book::left_of_grant(self.notes, grant, self.now);
+        let of_grant = match left {
+            0 => 0,
+            _ => {
+                let room = self.store.reading(self.key, &self.terms, self.now).remaining;
+                excess.saturating_sub(room).min(left)
+            }
+        };
+        if of_grant > 0 {
+            let spent = book::spend(self.notes, grant, of_grant, durability, self.now);
+            self.ticket = self.ticket.max(spent);
+            self.item.granted = self.item.granted.saturating_add(of_grant);
         }
+        let of_counter = excess - of_grant;
+        if of_counter > 0 {
+            self.step(Step::Charge(of_counter));
+            self.item.taken = self.item.taken.saturating_add(of_counter);
+        }
+        excess
     }
-    let archive = NoteKey::of_counter(Kind::Archive, key);
-    if let Some(Note::Archive(archived)) = notes.get(archive, now).cloned() {
-        let open = (moved.after.used, now.plus(moved.after.reset_us));
-        ticket = ticket.max(book::note_window(notes, archive, archived, &terms, open, now));
+
+    /// Puts so much back: into the grant first, for it was spent last. Says how much found its way.
+    fn put_back(&mut self, back: u64) -> u64 {
+        let to_grant = back.min(self.item.granted);
+        if to_grant > 0 {
+            let durability = self.terms.limit.durability;
+            let filled = book::refill(self.notes, self.grant(), to_grant, durability, self.now);
+            self.ticket = self.ticket.max(filled);
+            self.item.granted -= to_grant;
+        }
+        let to_counter = back - to_grant;
+        if to_counter == 0 {
+            return to_grant;
+        }
+        self.item.taken = self.item.taken.saturating_sub(to_counter);
+        let mark = mend::Mark::from(self.item.mark);
+        to_grant.saturating_add(self.step(Step::PutBack(to_counter, mark)))
     }
-    (changed, ticket.max(moved.ticket))
+
+    /// Makes one step of the counter, and brings its open window in the archive up to that.
+    fn step(&mut self, step: Step) -> u64 {
+        let (key, terms, now) = (self.key, self.terms, self.now);
+        let moved = self.store.settle(Move { key, terms, step }, now);
+        self.ticket = self.ticket.max(moved.ticket);
+        let changed = moved.put_back > 0 || matches!(step, Step::Charge(_));
+        let archive = NoteKey::of_counter(Kind::Archive, key);
+        if changed && let Some(Note::Archive(archived)) = self.notes.get(archive, now).cloned() {
+            let open = (moved.after.used, now.plus(moved.after.reset_us));
+            let noted = book::note_window(self.notes, archive, archived, &terms, open, now);
+            self.ticket = self.ticket.max(noted);
+        }
+        moved.put_back
+    }
+
+    fn grant(&self) -> NoteKey {
+        NoteKey::of_counter(Kind::Grant, self.key)
+    }
 }

@@ -31,9 +31,8 @@ pub struct Dedupe {
 }
 
 impl Hold {
-    /// The id under which a call ends a hold of this rule, if it is one that does.
-    pub fn settled<'e>(&self, entries: &Entries<'e>) -> Option<&'e str> {
-        let ends = self.settle.iter().all(|condition| condition.holds(entries));
-        ends.then(|| entries.get(&self.by)).flatten()
+    /// Whether a call ends a hold of this rule.
+    pub fn is_settled_by(&self, entries: &Entries<'_>) -> bool {
+        self.settle.iter().all(|condition| condition.holds(entries))
     }
 }

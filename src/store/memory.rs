@@ -22,7 +22,6 @@ use smallvec::SmallVec;
 
 use crate::algorithm::{Fit, State};
 use crate::key::CounterKey;
-use crate::limit::Charge;
 use crate::time::Timestamp;
 
 use super::journal::Shared;
@@ -111,22 +110,30 @@ impl Memory {
         let admitted = !refused && hits.iter().zip(&fits).all(has_room);
         let (mut taken, mut charged) = (Takings::from_elem(Taken::default(), hits.len()), false);
         for (hit, taken) in hits.iter().zip(&mut taken) {
-            if hit.charge > 0 && (admitted || hit.terms.limit.charge == Charge::Always) {
-                let pool = if admitted { hit.pool } else { 0 };
-                *taken = shards.take(hit, pool, slots, now);
+            let (charge, pool) =
+                if admitted { (hit.charge, hit.pool) } else { (hit.charge_refused, 0) };
+            if charge > 0 {
+                *taken = shards.take(hit, charge, pool, slots, now);
                 charged = true;
             }
         }
-        hits.iter().filter(|hit| hit.give_back > 0).for_each(|hit| shards.give_back(hit, now));
+        for hit in hits.iter().filter(|hit| hit.give_back > 0) {
+            shards.give_back(hit, now);
+            charged = true;
+        }
         if charged && !admitted {
             // What a refused call is charged can leave it no room where it had some, or make its
-            // wait longer; how much so is known only when all is charged.
+            // wait longer, and what it gives back shorter; how much so is known only now.
             for (hit, fit) in hits.iter().zip(&mut fits).filter(|(hit, _)| hit.votes) {
-                *fit = shards.fit(hit, now);
+                *fit = shards.fit_again(hit, *fit, now);
             }
         }
-        let outcome = |((hit, fit), taken)| shards.outcome(hit, fit, taken, admitted, now);
-        let outcomes = hits.iter().zip(fits).zip(taken).map(outcome).collect();
+        // A peek shows what one hit would leave, but a refused one would have left all as it was.
+        let pending = |hit: &Hit<'_>| if admitted { hit.pending } else { 0 };
+        let parts = hits.iter().zip(fits).zip(taken);
+        let outcomes = parts
+            .map(|((hit, fit), taken)| shards.outcome(hit, (fit, taken), pending(hit), slots, now));
+        let outcomes = outcomes.collect();
         Applied { admitted, outcomes, ticket: shards.ticket }
     }
 

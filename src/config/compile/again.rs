@@ -25,6 +25,14 @@ impl<'d> Compiler<'d> {
                 "name what marks the call that ends a hold, as in `settle: { phase: done }`";
             self.error(hold.settle.span, "`settle` asks for nothing, so every call would", remedy);
         }
+        if hold.estimate == Some(0) {
+            let remedy = "estimate at least 1; what is settled is charged in any case";
+            self.error(
+                hold.by.span,
+                "an estimate of 0 holds nothing that could be settled",
+                remedy,
+            );
+        }
         let expires_s = hold.expires.as_ref().map(|span| self.span_s(span));
         Some(Box::new(Hold {
             by: hold.by.value.as_str().into(),

@@ -56,6 +56,32 @@ impl<'d> Compiler<'d> {
         replaced.collect()
     }
 
+    /// Rules that replace one another would leave none of them to hold anybody.
+    pub fn replaced_in_circles(&mut self, rules: &'d [At<document::Rule>]) {
+        let targets = |name: &str| {
+            let rule = rules.iter().find(|rule| rule.value.name.value == name);
+            let replaces = rule.and_then(|rule| rule.value.replaces.as_ref());
+            let names = replaces.into_iter().flat_map(|replaces| &replaces.value.0);
+            names.map(|target| target.split('.').next().unwrap_or_default())
+        };
+        for At { value: rule, .. } in rules {
+            let Some(At { span, .. }) = &rule.replaces else { continue };
+            let own = rule.name.value.as_str();
+            let mut reached: Vec<&str> = targets(own).filter(|name| *name != own).collect();
+            let mut next = 0;
+            while let Some(&name) = reached.get(next) {
+                let further: Vec<_> =
+                    targets(name).filter(|name| !reached.contains(name)).collect();
+                reached.extend(further);
+                next += 1;
+            }
+            if reached.contains(&own) {
+                let what = format!("`{own}` is itself replaced by what it replaces");
+                self.error(*span, what, "let one of the rules replace the other, not both");
+            }
+        }
+    }
+
     fn rule_named(&mut self, span: Span, name: &str) -> Option<&'d document::Rule> {
         let rules = self.document.rules.as_deref().unwrap_or_default();
         let found = rules.iter().find(|rule| rule.value.name.value == name);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::config::decode::{At, nearest};
 use crate::config::document::{self, Document, PlanChoice};
 use crate::config::problem::Span;
-use crate::limit::{Algorithm, Limit};
+use crate::limit::{Algorithm, Charge, Limit};
 use crate::rules::{Cost, Limits, Rule, rule_prefix};
 
 use super::Compiler;
@@ -38,6 +38,7 @@ impl<'d> Compiler<'d> {
         self.unused_plans(document);
         let mut compiled: Vec<_> = rules.iter().map(|rule| self.rule(rule)).collect();
         self.agree();
+        self.replaced_in_circles(rules);
         share_buckets(&mut compiled);
         compiled
     }
@@ -57,6 +58,7 @@ impl<'d> Compiler<'d> {
         let counting = self.counter_of(rule);
         let limits = self.limits(*span, rule);
         self.holds_slots(*span, rule, &limits);
+        self.holds_admitted(rule, &limits);
         let counter = &counting.name.value;
         Rule {
             name: name.as_str().into(),
@@ -137,6 +139,19 @@ impl<'d> Compiler<'d> {
             let what = "a concurrency limit holds no slots that anything could end";
             let remedy = "add `hold: { by: request_id, settle: { phase: done } }` to the rule";
             self.error(span, what, remedy);
+        }
+    }
+
+    /// A hold opens only when its call passes, so nothing could ever settle what a refused one is
+    /// charged.
+    fn holds_admitted(&mut self, rule: &document::Rule, limits: &Limits) {
+        let always = |limit: &&Limit| limit.charge == Charge::Always;
+        if let Some(hold) = &rule.hold
+            && let Some(limit) = limits.iter().find(always)
+        {
+            let what = format!("`{}` charges refused calls, which hold nothing", limit.label);
+            let remedy = "take `charge: always` out: what is settled is charged in full anyway";
+            self.error(hold.by.span, what, remedy);
         }
     }
 

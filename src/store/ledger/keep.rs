@@ -1,5 +1,6 @@
 //! The ledger's side of the journal: which notes changed, and copies of them to be written.
 
+use crate::key::CounterKey;
 use crate::store::journal::format::{Blocks, Record};
 use crate::time::Timestamp;
 
@@ -11,17 +12,18 @@ use super::{LEDGER_SHARDS, Ledger, Note, NoteKey, RELAXED, Slot};
 pub struct Unreadable(#[from] serde_json::Error);
 
 impl Ledger {
-    /// Adds the notes of a shard that changed since this was last asked.
-    pub fn take_changed(&self, shard: usize, blocks: &mut Blocks) {
+    /// Adds the notes of a shard that changed since this was last asked, and ahead of each the
+    /// counters of which it says what was taken, by `charged`.
+    pub fn take_changed(&self, shard: usize, blocks: &mut Blocks, charged: AddCounter<'_>) {
         let mut shard = self.lock(shard);
         for key in std::mem::take(&mut shard.changed) {
-            write(key, shard.notes.get_mut(&key), blocks);
+            write(key, shard.notes.get_mut(&key), blocks, charged);
         }
     }
 
-    /// Adds one note as it is now, or the fact that it is gone.
-    pub fn copy(&self, key: NoteKey, blocks: &mut Blocks) {
-        write(key, self.lock(key.shard()).notes.get_mut(&key), blocks);
+    /// Adds one note as it is now, or the fact that it is gone; ahead of it the same.
+    pub fn copy(&self, key: NoteKey, blocks: &mut Blocks, charged: AddCounter<'_>) {
+        write(key, self.lock(key.shard()).notes.get_mut(&key), blocks, charged);
     }
 
     /// Adds every note of a shard that has not expired.
@@ -65,10 +67,20 @@ impl Ledger {
     }
 }
 
-fn write(key: NoteKey, slot: Option<&mut Slot>, blocks: &mut Blocks) {
+/// Adds a counter as it is now, if the journal keeps it.
+pub type AddCounter<'a> = &'a mut dyn FnMut(CounterKey, &mut Blocks);
+
+/// A receipt without the charge that it speaks of would give back what others have used, once it
+/// is settled after a crash. So the counters go first; the note's lock, which every decision takes
+/// ahead of its counters, keeps them as the note has them.
+fn write(key: NoteKey, slot: Option<&mut Slot>, blocks: &mut Blocks, charged: AddCounter<'_>) {
     match slot {
         Some(slot) => {
             slot.changed = false;
+            if let Note::Receipt(receipt) = &slot.note {
+                let counters = receipt.items.iter().map(|item| CounterKey::from_u128(item.counter));
+                counters.for_each(|counter| charged(counter, blocks));
+            }
             blocks.note(key, slot.expires_at, encode(&slot.note));
         }
         None => blocks.push(&Record::NoteGone { key }),

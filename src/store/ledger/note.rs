@@ -104,8 +104,8 @@ pub enum Mark {
     Stamp { at_us: u64 },
     /// In a slot of its own.
     Slot { id: u128 },
-    /// Nowhere in particular.
-    Level,
+    /// In a bucket that would have been empty by then.
+    Level { empty_us: u64 },
 }
 
 impl From<mend::Mark> for Mark {
@@ -114,7 +114,7 @@ impl From<mend::Mark> for Mark {
             mend::Mark::Window { end } => Mark::Window { end_us: end.as_micros() },
             mend::Mark::Stamp { at } => Mark::Stamp { at_us: at.as_micros() },
             mend::Mark::Slot { id } => Mark::Slot { id },
-            mend::Mark::Level => Mark::Level,
+            mend::Mark::Level { empty_at } => Mark::Level { empty_us: empty_at.as_micros() },
         }
     }
 }
@@ -125,7 +125,9 @@ impl From<Mark> for mend::Mark {
             Mark::Window { end_us } => mend::Mark::Window { end: Timestamp::from_micros(end_us) },
             Mark::Stamp { at_us } => mend::Mark::Stamp { at: Timestamp::from_micros(at_us) },
             Mark::Slot { id } => mend::Mark::Slot { id },
-            Mark::Level => mend::Mark::Level,
+            Mark::Level { empty_us } => {
+                mend::Mark::Level { empty_at: Timestamp::from_micros(empty_us) }
+            }
         }
     }
 }

@@ -3,9 +3,11 @@
 //! A counter that changed stands once in the list of its shard, however often it is charged until
 //! the list is taken, so a hot key costs the journal no more than a cold one.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::SharedValue;
+use foldhash::fast::RandomState;
 
 use crate::algorithm::State;
 use crate::key::CounterKey;
@@ -76,7 +78,13 @@ impl Memory {
     /// turn comes with it.
     pub fn take_changed(&self, shard: usize, blocks: &mut Blocks) {
         if let Some(number) = ledger_shard(shard) {
-            self.ledger().take_changed(number, blocks);
+            // Many receipts may speak of one counter.
+            let mut written = HashSet::with_hasher(RandomState::default());
+            self.ledger().take_changed(number, blocks, &mut |key, blocks| {
+                if written.insert(key) {
+                    self.copy_charged(key, blocks);
+                }
+            });
         }
         let Some(keeper) = &self.keeper else { return };
         let keys = std::mem::take(&mut *keeper.changed(shard));
@@ -95,8 +103,20 @@ impl Memory {
                     let mut table = self.counters.shards()[self.shard_of(key)].write();
                     write(&mut table, key, blocks);
                 }
-                Handed::Note(key) => self.ledger().copy(key, blocks),
+                Handed::Note(key) => {
+                    self.ledger()
+                        .copy(key, blocks, &mut |key, blocks| self.copy_charged(key, blocks));
+                }
             }
+        }
+    }
+
+    /// Adds a counter that a receipt speaks of, if the journal keeps it.
+    fn copy_charged(&self, key: CounterKey, blocks: &mut Blocks) {
+        let mut table = self.counters.shards()[self.shard_of(key)].write();
+        let kept = table.get(key.table_hash(), |(other, _)| *other == key);
+        if kept.is_some_and(|(_, cell)| cell.get().kept != Kept::Not) {
+            write(&mut table, key, blocks);
         }
     }
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use crate::algorithm::concurrency::Slot;
 use crate::algorithm::{self, Fit, Reading, State, mend};
 use crate::key::CounterKey;
+use crate::limit::Algorithm;
 use crate::store::journal::Ticket;
 use crate::store::{HITS_INLINE, HeldUntil, Hit, Outcome, Room};
 use crate::time::Timestamp;
@@ -44,18 +45,28 @@ impl Locked<'_> {
         }
     }
 
+    /// The same once a refused decision has been charged or has given something back. Whoever was
+    /// refused and finds room by what the call itself gave back has it from the next moment on.
+    pub(super) fn fit_again(&self, hit: &Hit<'_>, before: Fit, now: Timestamp) -> Fit {
+        match (before, self.fit(hit, now)) {
+            (Fit::After(_) | Fit::Never, Fit::Now) => Fit::After(1),
+            (_, fit) => fit,
+        }
+    }
+
     /// Charges a hit: the counter as far as it has room, and then the pool of its grant; without
     /// a pool the counter alone, room or no room.
     pub(super) fn take(
         &mut self,
         hit: &Hit<'_>,
+        charge: u64,
         pool: u64,
         slots: &[HeldUntil],
         now: Timestamp,
     ) -> Taken {
         let of_counter = match pool {
-            0 => hit.charge,
-            _ => hit.charge.min(self.reading(hit, now, 0).remaining),
+            0 => charge,
+            _ => charge.min(self.reading(hit, now, 0).remaining),
         };
         let slot = slots.get(usize::from(hit.slot));
         self.change(hit, now, |state| {
@@ -64,7 +75,7 @@ impl Locked<'_> {
                 algorithm::hold(state, now, Slot { id, hits: of_counter, expires_at });
             }
         });
-        Taken { of_counter, of_grant: hit.charge - of_counter }
+        Taken { of_counter, of_grant: charge - of_counter }
     }
 
     /// Lowers what is used; of a counter that holds nothing there is nothing to give back.
@@ -101,23 +112,28 @@ impl Locked<'_> {
         }
     }
 
+    /// How a counter stands after the decision, with so many hits shown that were not taken.
     pub(super) fn outcome(
         &self,
         hit: &Hit<'_>,
-        fit: Fit,
-        taken: Taken,
-        admitted: bool,
+        (fit, taken): (Fit, Taken),
+        pending: u64,
+        slots: &[HeldUntil],
         now: Timestamp,
     ) -> Outcome {
-        // A peek shows what one hit would leave, but a refused one would have left all as it was.
-        let pending = if admitted { hit.pending } else { 0 };
         let room = match fit {
             Fit::Now => Room::Enough,
             Fit::After(wait_us) => Room::After(wait_us),
             Fit::Never => Room::Never,
         };
-        let Reading { used, remaining, reset_us } = self.reading(hit, now, pending);
-        let remaining = remaining.saturating_add(hit.pool - taken.of_grant);
+        let Reading { used, remaining, mut reset_us } = self.reading(hit, now, pending);
+        if pending > 0
+            && matches!(hit.terms.limit.algorithm, Algorithm::Concurrency)
+            && let Some(slot) = slots.get(usize::from(hit.slot))
+        {
+            reset_us = reset_us.max(slot.expires_at.since(now));
+        }
+        let remaining = remaining.saturating_add(hit.pool.saturating_sub(taken.of_grant));
         let Taken { of_counter: taken, of_grant: granted } = taken;
         Outcome { room, used, remaining, taken, granted, reset_us }
     }
