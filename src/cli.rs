@@ -3,4 +3,5 @@
 pub mod check;
 pub mod export;
 pub mod say;
+pub mod schema;
 pub mod serve;

@@ -9,9 +9,12 @@ mod directory;
 mod document;
 mod per;
 mod problem;
+mod schema;
 mod source;
 mod tree;
+mod words;
 
+pub use self::schema::{directory_schema, rules_schema};
 pub use self::source::Source;
 
 use std::collections::{HashMap, HashSet};

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tollgate::cli::export::{self, Done};
 use tollgate::cli::say::{complain, say};
 use tollgate::cli::serve::Signals;
-use tollgate::cli::{check, serve};
+use tollgate::cli::{check, schema, serve};
 use tollgate::settings::{self, Check, Command, Log, LogFormat, Serve};
 use tracing_subscriber::EnvFilter;
 
@@ -32,6 +32,10 @@ fn main() -> ExitCode {
     let done = match settings.command {
         Command::Serve(settings) => run_serve(&settings),
         Command::Check(settings) => run_check(&settings),
+        Command::Schema(settings) => {
+            say(&schema::run(&settings));
+            Ok(())
+        }
         Command::Export(settings) => told(export::export(&settings, io::stdout().lock())),
         Command::Import(settings) => told(export::import(&settings)),
     };

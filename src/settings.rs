@@ -30,6 +30,12 @@ pub enum Command {
     /// Compile rules as the server does and say everything that is wrong with them.
     Check(Check),
 
+    /// Print the JSON Schema of rules files, for editors that complete and check YAML.
+    ///
+    /// With yaml-language-server: tollgate schema > rules.schema.json, and at the head of a rules
+    /// file the line: # yaml-language-server: $schema=rules.schema.json
+    Schema(Schema),
+
     /// Write the counters in a data directory to standard output, one to a line.
     ///
     /// May run beside a server. The first lines hold the secret that the counters are named
@@ -133,6 +139,21 @@ pub struct Check {
     /// Rules files, or directories whose *.yaml files are read in name order.
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Which files it describes.
+    #[arg(value_name = "KIND", default_value = "rules")]
+    pub of: Described,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Described {
+    /// Rules files.
+    Rules,
+    /// Directory files in YAML.
+    Directory,
 }
 
 #[derive(Debug, Args)]

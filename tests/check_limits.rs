@@ -17,7 +17,7 @@ fn limits_that_cannot_be() {
     check_limit("requests: 1, per: month, algorithm: sliding_window", 36, "differ in length");
     check_limit("requests: 1, per: s, algorithm: sliding_window, burst: 2", 55, "has no burst");
     check_limit("requests: 1, per: s, algorithm: leaky", 32, "`leaky` is not an algorithm");
-    check_limit("requests: 1, per: s, algorithm: concurrency", 32, "but not built yet");
+    check_limit("requests: 1, per: s, algorithm: concurrency", 18, "what goes on at once");
     check_limit("requests: 10_001, per: s, algorithm: sliding_log", 10, "10000 at most");
     check_limit("requests: 1, per: s, algorithm: calendar, burst: 2", 49, "has no burst");
     check_limit("requests: 1, per: s, burst: 0", 28, "burst 0 never lets a call pass");

@@ -28,6 +28,7 @@ use super::decode::{At, Pairs};
 use super::directory::Report;
 use super::document::{Document, Plan};
 use super::problem::{Problem, Span};
+use super::words;
 
 use self::alert::Alerts;
 use self::counter::Measured;
@@ -35,8 +36,8 @@ pub use self::limit::PlanLimit;
 use self::list::Lists;
 
 /// Names go into metrics, headers and messages unescaped, so they are kept plain.
-const NAME_CHARS_MAX: usize = 64;
-const NAME_REMEDY: &str = "use letters, digits, `-` and `_`, at most 64 of them";
+pub const NAME_CHARS_MAX: usize = 64;
+pub const NAME_REMEDY: &str = "use letters, digits, `-` and `_`, at most 64 of them";
 
 /// What all parts of one file are compiled with.
 pub struct Compiler<'d> {
@@ -134,7 +135,7 @@ impl<'d> Compiler<'d> {
             "pass" => Unmatched::Pass,
             "deny" => Unmatched::Refuse,
             other => {
-                self.unknown_word(*span, other, "unmatched", &["pass", "deny"]);
+                self.unknown_word(*span, other, "unmatched", &words::UNMATCHED);
                 Unmatched::Pass
             }
         }

@@ -25,7 +25,10 @@
 
 mod csv;
 mod mask;
+mod schema;
 mod yaml;
+
+pub use self::schema::schema;
 
 use std::collections::HashMap;
 use std::sync::Arc;

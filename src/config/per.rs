@@ -4,7 +4,7 @@ use crate::limit::{Per, Unit};
 use crate::time::SECOND_US;
 
 /// Names of units, the first of each being its name in messages.
-const UNITS: [(Unit, &[&str]); 7] = [
+pub const UNITS: [(Unit, &[&str]); 7] = [
     (Unit::Second, &["second", "seconds", "sec", "s"]),
     (Unit::Minute, &["minute", "minutes", "min", "m"]),
     (Unit::Hour, &["hour", "hours", "h"]),
@@ -13,6 +13,9 @@ const UNITS: [(Unit, &[&str]); 7] = [
     (Unit::Month, &["month", "months"]),
     (Unit::Year, &["year", "years"]),
 ];
+
+/// Names of a unit that only waits may have.
+pub const MILLISECONDS: [&str; 3] = ["ms", "millisecond", "milliseconds"];
 
 pub const PER_REMEDY: &str =
     "write a unit, or a whole number and a unit: minute, 90s, 5 minutes, hour, day, month";
@@ -41,7 +44,7 @@ pub fn parse_us(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, word) = text.split_at(digits);
-    if !["ms", "millisecond", "milliseconds"].contains(&word.trim().to_lowercase().as_str()) {
+    if !MILLISECONDS.contains(&word.trim().to_lowercase().as_str()) {
         return parse(text).map(|per| per.window_s().saturating_mul(SECOND_US));
     }
     match number.parse::<u64>() {

@@ -13,7 +13,9 @@ pub mod http;
 pub mod program;
 pub mod provider;
 pub mod receiver;
+pub mod samples;
 pub mod tools;
+pub mod yaml;
 
 use std::net::SocketAddr;
 use std::path::Path;

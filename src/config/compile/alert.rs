@@ -12,6 +12,7 @@ use crate::alert::{
 use crate::config::decode::{At, nearest, parse_whole_number};
 use crate::config::document::{self, Document, OneOrMore};
 use crate::config::problem::Span;
+use crate::config::words;
 use crate::limit::Budget;
 
 use super::Compiler;
@@ -94,7 +95,7 @@ impl Compiler<'_> {
         match value.as_str() {
             "plain" => return Form::Plain,
             "slack" => return Form::Slack,
-            other => self.unknown_word(*span, other, "form", &["plain", "slack"]),
+            other => self.unknown_word(*span, other, "form", &words::FORMS),
         }
         Form::Plain
     }

@@ -4,6 +4,7 @@ use crate::config::decode::{At, Pairs, nearest, parse_whole_number};
 use crate::config::document::{self, Document};
 use crate::config::per::{self, PER_REMEDY};
 use crate::config::problem::Problem;
+use crate::config::words::{self, STYLES};
 use crate::rules::{
     Answers, Body, Domain, Form, Headers, Names, OnRefusal, ResetForm, RetryAfter, Style,
 };
@@ -16,8 +17,6 @@ pub struct Told<'d> {
     pub metadata: Option<bool>,
     pub on_refusal: Option<&'d At<document::OnRefusal>>,
 }
-
-const STYLES: [&str; 3] = ["x-ratelimit", "ietf-draft-11", "none"];
 
 /// Headers that say how a message is carried, or whose it is: a limit has no say in them.
 const NOT_OURS: [&str; 15] = [
@@ -107,7 +106,7 @@ impl Compiler<'_> {
             None | Some("unix") => ResetForm::Unix,
             Some(_) => {
                 if let Some(At { span, value }) = word {
-                    self.unknown_word(*span, value, "reset", &["unix", "delta"]);
+                    self.unknown_word(*span, value, "reset", &words::RESETS);
                 }
                 ResetForm::Unix
             }

@@ -4,11 +4,10 @@ use crate::config::decode::At;
 use crate::config::document;
 use crate::config::per;
 use crate::config::problem::Span;
+use crate::config::words::ON_EXCEED;
 use crate::limit::{Algorithm, DEPTH_MAX, OnExceed, Queueing, WAIT_US_MAX};
 
 use super::Compiler;
-
-const KNOWN: [&str; 4] = ["deny", "allow", "shadow", "queue"];
 
 const WAIT_REMEDY: &str = "write a span of time of at most 30s, such as 500ms or 2s";
 
@@ -24,7 +23,7 @@ impl Compiler<'_> {
                 "allow" => return OnExceed::Allow,
                 "shadow" => return OnExceed::Shadow,
                 "queue" => return self.queue(*span, None, None),
-                other => self.unknown_word(*span, other, "on_exceed", &KNOWN),
+                other => self.unknown_word(*span, other, "on_exceed", &ON_EXCEED),
             },
             document::OnExceed::Queue(queue) => {
                 return self.queue(*span, queue.wait.as_ref(), queue.depth.as_ref());

@@ -7,6 +7,7 @@ use crate::config::decode::{At, nearest, parse_whole_number};
 use crate::config::document::{self, Plan};
 use crate::config::per::{self, PER_REMEDY};
 use crate::config::problem::Span;
+use crate::config::words::{self, ALGORITHMS, CONCURRENCY};
 use crate::limit::{
     Algorithm, Budget, CONCURRENCY_MAX, Charge, Durability, Limit, Per, SLIDING_LOG_REQUESTS_MAX,
     Unit, WINDOW_S_MAX,
@@ -15,11 +16,6 @@ use crate::rules::limit_tag;
 use crate::time::SECOND_US;
 
 use super::Compiler;
-
-const ALGORITHMS: [&str; 6] =
-    ["fixed_window", "calendar", "sliding_log", "sliding_window", "token_bucket", CONCURRENCY];
-
-const CONCURRENCY: &str = "concurrency";
 
 /// A compiled limit, with what decides whether two of them can share counters.
 pub struct PlanLimit {
@@ -177,7 +173,7 @@ impl<'d> Compiler<'d> {
             "admitted" => Charge::Admitted,
             "always" => Charge::Always,
             other => {
-                self.unknown_word(*span, other, "charge", &["admitted", "always"]);
+                self.unknown_word(*span, other, "charge", &words::CHARGE);
                 Charge::Admitted
             }
         }
@@ -189,7 +185,7 @@ impl<'d> Compiler<'d> {
             "ordinary" => Durability::Ordinary,
             "strict" => Durability::Strict,
             other => {
-                self.unknown_word(*span, other, "durability", &["ordinary", "strict"]);
+                self.unknown_word(*span, other, "durability", &words::DURABILITY);
                 Durability::Ordinary
             }
         }

@@ -1,11 +1,14 @@
 //! The mirror of what a rule counts by.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Visitor};
 
 use crate::config::decode::At;
+use crate::rules::{V4_BITS, V6_BITS};
 
 /// An entry, or an entry with how many bits of an address in it count.
 #[derive(Debug)]
@@ -21,6 +24,30 @@ pub struct Masked {
     pub v6: Option<At<u64>>,
     /// Keys that this map does not have.
     pub unknown: Vec<At<String>>,
+}
+
+impl JsonSchema for Counted {
+    fn schema_name() -> Cow<'static, str> {
+        "Counted".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "description": "An entry, by its name." },
+                {
+                    "description": "An entry that holds an address, of which so many bits count.",
+                    "type": "object",
+                    "required": ["entry"],
+                    "properties": {
+                        "entry": { "type": "string" },
+                        "v4": { "type": "integer", "minimum": 0, "maximum": V4_BITS },
+                        "v6": { "type": "integer", "minimum": 0, "maximum": V6_BITS },
+                    },
+                },
+            ],
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Counted {

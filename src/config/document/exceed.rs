@@ -1,11 +1,17 @@
 //! The mirror of what a limit does to a call that would exceed it.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Visitor};
 
 use crate::config::decode::At;
+use crate::config::words::ON_EXCEED;
+use crate::limit::DEPTH_MAX;
+
+use super::written::Wait;
 
 /// A word; or `queue` with its bounds.
 #[derive(Debug)]
@@ -16,11 +22,38 @@ pub enum OnExceed {
     Unknown(Vec<String>),
 }
 
-#[derive(Debug, Deserialize)]
+/// A line of calls before one counter: first come, first served.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Queue {
-    /// A span of time, such as `500ms`.
+    /// How long a call waits at most, such as `500ms` (the default); 30 seconds at most. Envoy's
+    /// own timeout must be longer.
+    #[schemars(with = "Option<Wait>")]
     pub wait: Option<At<String>>,
+    /// How many calls wait at once before one counter; 100 by default.
+    #[schemars(range(min = 1, max = DEPTH_MAX))]
     pub depth: Option<At<u64>>,
+}
+
+impl JsonSchema for OnExceed {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "OnExceed".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut queue = generator.subschema_for::<Queue>();
+        let what = "Calls wait for room, in line.";
+        queue.insert("description".into(), what.into());
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "enum": ON_EXCEED },
+                { "type": "object", "properties": { "queue": queue }, "required": ["queue"] },
+            ],
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for OnExceed {

@@ -1,9 +1,12 @@
 //! The mirror of what `match` may ask of one entry.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Visitor};
+use serde_json::{Value, json};
 
 use crate::config::decode::At;
 
@@ -36,6 +39,85 @@ pub enum Networks {
 
 const TEST: &str = "a value, a list of values, `{ not: … }` or `{ present: … }`";
 const VALUES: &str = "a value, a list of values, `{ cidr: … }`, `{ regex: … }` or `{ list: … }`";
+
+impl JsonSchema for Test {
+    fn schema_name() -> Cow<'static, str> {
+        "Test".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let not = generator.subschema_for::<Values>();
+        let own = json!({
+            "not": {
+                "description": "The value is none of these, or the entry is not there.",
+                "allOf": [not],
+            },
+            "present": {
+                "description": "Whether the entry is there, whatever its value.",
+                "type": "boolean",
+            },
+        });
+        choices("What `match` asks of one entry.", own)
+    }
+}
+
+impl JsonSchema for Values {
+    fn schema_name() -> Cow<'static, str> {
+        "Values".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        choices("Some of all values.", json!({}))
+    }
+}
+
+/// A value, several of them, or a map with one of the tests: those that tests of values have, and
+/// some of `own`.
+fn choices(description: &str, own: Value) -> Schema {
+    let words = json!([
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+    ]);
+    let mut tests = json!({
+        "cidr": {
+            "description": "The value is an address in one of these networks: networks, \
+                            addresses, or names of `lists`.",
+            "anyOf": words,
+        },
+        "regex": {
+            "description": "The whole value matches this expression.",
+            "type": "string",
+        },
+        "list": {
+            "description": "The value is one of this list under `lists`, letter by letter.",
+            "type": "string",
+        },
+    });
+    if let (Value::Object(tests), Value::Object(own)) = (&mut tests, own) {
+        tests.extend(own);
+    }
+    json_schema!({
+        "description": description,
+        "anyOf": [
+            {
+                "description": "The value; `*` stands for any text, `\\*` for a star.",
+                "type": "string",
+            },
+            {
+                "description": "The value is one of these.",
+                "type": "array",
+                "items": { "type": "string" },
+                "minItems": 1,
+            },
+            {
+                "type": "object",
+                "properties": tests,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ],
+    })
+}
 
 impl<'de> Deserialize<'de> for Test {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Test, D::Error> {
