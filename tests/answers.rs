@@ -5,8 +5,10 @@ mod harness;
 use std::fmt::Write as _;
 
 use harness::{Client, NOON, Server};
+use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::RateLimitOverride;
 use tollgate::grpc::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 use tollgate::grpc::proto::envoy::service::ratelimit::v3::rate_limit_response::Code;
+use tollgate::grpc::proto::envoy::r#type::v3::RateLimitUnit;
 
 const NOON_S: u64 = NOON.as_micros() / 1_000_000;
 
@@ -396,5 +398,41 @@ on_refusal: { body: { type: text/plain, text: '{entry.key} {entry.id}' } }",
     let refused = client.ask("d", &["key=sk_live_8842_4f9a,id=7"]).await;
     let body = String::from_utf8(refused.raw_body).expect("text");
     assert!(body.ends_with("…4f9a 7") && !body.contains("8842"), "{body}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_descriptors_the_tightest_is_shown_and_the_longest_wait_told() {
+    let rules = "
+domain: d
+rules:
+  - { name: per-key, count_by: [key], limits: [{ requests: 2, per: minute }] }
+  - { name: per-team, count_by: [team], limits: [{ requests: 1, per: hour }] }
+headers: { reset: delta }
+";
+    let (server, mut client) = with(rules).await;
+    let both = ["key=a", "team=t"];
+    let lines = ["x-ratelimit-limit: 1", "x-ratelimit-remaining: 0", "x-ratelimit-reset: 3600"];
+    assert_told(&client.ask("d", &both).await, &lines);
+    client.ask("d", &["key=a"]).await;
+    let refused = client.ask("d", &both).await;
+    assert_told(&refused, &[lines[0], lines[1], lines[2], "retry-after: 3600"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_budget_that_the_call_brings_along_is_told_like_any_other() {
+    let rules =
+        by_key("{ requests: 9, per: hour }", "headers: { style: ietf-draft-11 }\nmetadata: true");
+    let (server, mut client) = with(&rules).await;
+    let mut request = harness::request("d", &["key=a"]);
+    let unit = RateLimitUnit::Minute.into();
+    let limit = RateLimitOverride { requests_per_unit: 3, unit, unit_multiplier: None };
+    request.descriptors[0].limit = Some(limit);
+    let answer = client.call(request).await.expect("an answer");
+    let policy = r#"ratelimit-policy: "override";q=3;w=60"#;
+    assert_told(&answer, &[policy, r#"ratelimit: "override";r=2;t=60"#]);
+    let limits = &answer.dynamic_metadata.expect("metadata").fields["limits"];
+    assert!(written(limits).contains("limit=override"), "{}", written(limits));
     server.stop().await;
 }

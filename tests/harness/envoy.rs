@@ -177,6 +177,8 @@ impl Envoy {
         let log = File::create(directory.path().join("log")).expect("a file for the log");
         let process = Command::new(binary)
             .args(["--config-yaml", config, "--log-level", "warning", "--concurrency", "2"])
+            // A test that reads an access log would otherwise wait ten seconds for it.
+            .args(["--file-flush-interval-msec", "20"])
             // Hot restart shares memory between processes of one number; these are strangers.
             .args(["--disable-hot-restart", "--admin-address-path"])
             .arg(directory.path().join("admin"))
