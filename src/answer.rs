@@ -57,6 +57,6 @@ fn spoken<'v>(domain: &'v Domain, verdict: &'v Verdict<'_>, query: &Query<'_>) -
         answer.body =
             refusal::add(&mut answer.headers, on_refusal, &choice, verdict, query, retry_after_s);
     }
-    answer.metadata = Metadata::of(domain, verdict, choice.refusing);
+    answer.metadata = Metadata::of(domain, verdict, &choice);
     answer
 }

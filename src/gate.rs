@@ -199,6 +199,7 @@ impl Gate {
         for &overage in &verdict.overages {
             self.overages.add(query.domain, overage);
         }
+        verdict.fallen.iter().filter_map(|rule| rule.ban.as_ref()).for_each(|ban| ban.falls());
         if !verdict.crossings.is_empty()
             && let Some(domain) = rules.domain(query.domain)
         {

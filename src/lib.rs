@@ -4,9 +4,10 @@
 //! Calls run one way, `grpc` → `limiter` (→ `rules`, a lookup) → `store` → `algorithm`, and plain
 //! values come back. ARCHITECTURE.md has the map and what is deliberately absent where.
 
-// Values: moments, windows of the calendar, alerts, limits, identities, questions.
+// Values: moments, windows of the calendar, alerts, offences, limits, identities, questions.
 pub mod alert;
 pub mod calendar;
+pub mod guard;
 pub mod key;
 pub mod limit;
 pub mod query;

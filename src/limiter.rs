@@ -4,6 +4,7 @@
 //! picks what to show of each. Knows no wire, no clock and no metrics.
 
 mod again;
+mod barred;
 mod book;
 mod directed;
 mod overage;
@@ -62,7 +63,10 @@ fn decide_directed<'a>(
     let overrides = resolve::overrides(rules, domain, query);
     let mut call = Resolved::new(now);
     match domain {
-        Some(domain) => call.call(domain, &query.descriptors, &overrides, directed),
+        Some(domain) => {
+            call.call(domain, &query.descriptors, &overrides, directed);
+            call.bar(domain, &query.descriptors, store.ledger());
+        }
         None => call.unruled(query.descriptors.len()),
     }
     let mut verdict = commit(store, query, domain, &mut call);
@@ -98,7 +102,9 @@ fn commit<'r: 'c, 'c>(
         call.repeat();
     }
     call.sum_by_counter();
-    let refused = id == IdUse::Clashing || call.subjects.iter().any(|subject| subject.refused);
+    let refused = id == IdUse::Clashing
+        || !call.barred.is_empty()
+        || call.subjects.iter().any(|subject| subject.refused);
     let ask = Ask { hits: &call.hits, slots: &call.slots, refused };
     let applied = store.apply(ask, call.now);
     let booked = if keys.is_empty() {
@@ -107,10 +113,12 @@ fn commit<'r: 'c, 'c>(
         book::enter(call, &applied, query, &mut notes)
     };
     drop(notes);
-    let statuses = call
-        .subjects
-        .iter()
-        .map(|subject| verdict::status(subject.refused, &mut candidates(call, &applied, subject)));
+    let fallen = call.offend(&applied, query, ledger);
+    let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
+        Some(barred) => barred.status(call.now),
+        None => verdict::status(subject.refused, &mut candidates(call, &applied, subject)),
+    };
+    let statuses = call.subjects.iter().enumerate().map(status);
     let speaker = domain.filter(|domain| domain.speaks());
     Verdict {
         admitted: applied.admitted,
@@ -122,6 +130,7 @@ fn commit<'r: 'c, 'c>(
         crossings: booked.crossings,
         overages: overage::overages(call, &applied),
         id,
+        fallen,
         directed: Box::default(),
     }
 }

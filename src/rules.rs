@@ -6,6 +6,7 @@
 mod address;
 mod again;
 mod answers;
+mod ban;
 mod condition;
 mod counted;
 mod force;
@@ -22,6 +23,7 @@ pub use self::again::{Dedupe, Hold};
 pub use self::answers::{
     Answers, Body, Form, Headers, Names, OnRefusal, ResetForm, RetryAfter, Style,
 };
+pub use self::ban::Ban;
 pub use self::condition::{Condition, Test, ValueList, Values};
 pub use self::counted::{Counted, CountedValue};
 pub use self::force::{Force, Mode, SHARE_WHOLE, Stance};
@@ -66,6 +68,8 @@ pub struct Domain {
     shown: Shown,
     /// Positions of the rules whose calls open holds.
     holding: Box<[u32]>,
+    /// Positions of the rules that keep people out.
+    banning: Box<[u32]>,
     /// Where alerts may go, by name.
     pub alerts: HashMap<Box<str>, Arc<Target>>,
     /// What is known of those who call, if the domain keeps a directory.
@@ -95,6 +99,7 @@ pub struct Rule {
     pub force: Force,
     pub hold: Option<Box<Hold>>,
     pub dedupe: Option<Box<Dedupe>>,
+    pub ban: Option<Box<Ban>>,
 }
 
 /// A rule, or one limit of it, that another takes the place of.
@@ -225,11 +230,8 @@ impl Domain {
             directory: None,
             unmatched: Unmatched::default(),
             shown: Shown::new(*key, name, Box::default()),
-            holding: (0u32..)
-                .zip(&rules)
-                .filter(|(_, rule)| rule.hold.is_some())
-                .map(|(at, _)| at)
-                .collect(),
+            holding: positions(&rules, |rule| rule.hold.is_some()),
+            banning: positions(&rules, |rule| rule.ban.is_some()),
             speaks: rules.iter().any(|rule| rule.answers.is_some()),
             index: Index::new(&rules),
             override_prefix: key.prefix(&["override", name]),
@@ -282,6 +284,11 @@ impl Domain {
         let holds = rules.filter_map(|rule| rule.hold.as_deref());
         let ended = holds.filter(|hold| hold.is_settled_by(entries));
         ended.map(|hold| (hold, entries.get(&hold.by)))
+    }
+
+    /// The rules that keep people out.
+    pub fn banning(&self) -> impl ExactSizeIterator<Item = &Rule> {
+        self.banning.iter().map(|&position| &self.rules[position as usize])
     }
 
     /// The rules that apply to a descriptor, in file order.
@@ -362,6 +369,10 @@ impl Rule {
     pub fn all_limits(&self) -> impl Iterator<Item = &Limit> {
         self.limits.iter()
     }
+}
+
+fn positions(rules: &[Rule], which: impl Fn(&Rule) -> bool) -> Box<[u32]> {
+    (0u32..).zip(rules).filter(|(_, rule)| which(rule)).map(|(position, _)| position).collect()
 }
 
 fn holds(conditions: &[Condition], entries: &Entries<'_>) -> bool {

@@ -112,6 +112,7 @@ fn what_people_may_write_is_not_refused() {
         rule("name: r, count_by: [key, { entry: address, v4: 24 }], enforce: 0.5%"),
         limit("requests: 1, per: s, on_exceed: { queue: { wait: 500 ms, depth: 10 } }"),
         limit("requests: 1, per: s, on_exceed: queue"),
+        rule("name: r, ban: { of: spike, times: 9, over: 1h, at_least: 9, for: 15m, up_to: day }"),
         rule("name: r, headers: { retry_after: false }, replaces: [a, b.month], counter: a"),
     ] {
         assert_eq!(rules.against(&good), None, "{good}");
@@ -144,6 +145,9 @@ fn what_is_wrong_with_keys_and_words_is_refused() {
         rule("name: r, count_by: [{ v4: 24 }]"),
         rule("name: r, plan: { from: plan }"),
         rule("name: r, enforce: 101%"),
+        rule("name: r, ban: { of: rage, after: 5, within: 1m, for: 15m }"),
+        rule("name: r, ban: { of: hits, after: 0, within: 1m, for: 15m }"),
+        rule("name: r, ban: { of: hits, after: 5, within: 1m }"),
         rule("name: r, enforce: 25"),
         rule("name: r, hold: { by: id, settle: {} }"),
         rule("name: r, dedupe: { by: id, for: soon }"),

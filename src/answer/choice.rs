@@ -1,7 +1,7 @@
 //! Which limit of a call is shown, which one refused it, and who says how.
 
 use crate::limit::{Budget, OnExceed};
-use crate::limiter::{Reading, Verdict};
+use crate::limiter::{Reading, Standing, Status, Verdict};
 use crate::rules::{Answers, Domain, Headers, OnRefusal, ResetForm, RetryAfter, Style};
 
 /// What one answer is made of.
@@ -10,6 +10,9 @@ pub struct Choice<'v> {
     /// Whose limits the headers tell, and how.
     pub headers: Option<&'v Headers>,
     pub shown: Option<Shown<'v>>,
+    /// The ban that refuses; the longest if there are several. No limit is then shown: none of
+    /// them is why.
+    pub banned: Option<Banned<'v>>,
     /// The tightest limit that refuses; none if the call passes, or was refused by no limit.
     pub refusing: Option<&'v Reading<'v>>,
     /// What refused callers get, for a refused call.
@@ -28,11 +31,24 @@ pub struct Shown<'v> {
     pub wait_us: u64,
 }
 
+/// A ban that is told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Banned<'v> {
+    /// The position of its descriptor in the call.
+    pub descriptor: usize,
+    pub rule: &'v str,
+    pub wait_us: u64,
+}
+
 impl<'v> Choice<'v> {
     pub fn of(domain: &'v Domain, verdict: &'v Verdict<'_>) -> Choice<'v> {
-        let readings: &'v [Reading<'v>] = &verdict.readings;
+        let banned = banned(verdict);
+        let readings: &'v [Reading<'v>] = if banned.is_some() { &[] } else { &verdict.readings };
         let refusing = tightest(readings.iter().filter(|reading| reading.refuses()));
-        let own = refusing.and_then(|reading| own_answers(reading));
+        let own = match banned {
+            Some(banned) => domain.rule(banned.rule).and_then(|rule| rule.answers.as_deref()),
+            None => refusing.and_then(|reading| own_answers(reading)),
+        };
         let told = own.and_then(|own| own.headers.as_ref()).or(domain.answers.headers.as_ref());
         let on_refusal =
             own.and_then(|own| own.on_refusal.as_ref()).or(domain.answers.on_refusal.as_ref());
@@ -44,6 +60,7 @@ impl<'v> Choice<'v> {
         Choice {
             headers,
             shown,
+            banned,
             refusing,
             on_refusal: on_refusal.filter(|_| !verdict.admitted),
             retry_after: told.filter(|_| !verdict.admitted).and_then(|told| told.retry_after),
@@ -55,6 +72,15 @@ impl<'v> Choice<'v> {
     pub fn asks_to_wait(&self) -> bool {
         self.retry_after.is_some()
     }
+}
+
+/// The longest ban that meets the call.
+fn banned<'v>(verdict: &'v Verdict<'_>) -> Option<Banned<'v>> {
+    let of = |(descriptor, status): (usize, &Status<'v>)| match status.standing {
+        Standing::Banned { rule, reset_us } => Some(Banned { descriptor, rule, wait_us: reset_us }),
+        _ => None,
+    };
+    verdict.statuses.iter().enumerate().filter_map(of).max_by_key(|banned| banned.wait_us)
 }
 
 /// The limit to show, and how. A limit whose rule has no headers is not shown, save that nothing

@@ -3,10 +3,14 @@
 use crate::limiter::{Reading, Verdict};
 use crate::rules::Domain;
 
+use super::choice::Choice;
+
 #[derive(Clone, Copy, Debug)]
 pub struct Metadata<'v> {
     /// The tightest limit that refuses, if any does.
     pub refused_by: Option<&'v Reading<'v>>,
+    /// The rule that keeps the caller out, if one does.
+    pub banned_by: Option<&'v str>,
     domain: &'v Domain,
     readings: &'v [Reading<'v>],
 }
@@ -16,9 +20,14 @@ impl<'v> Metadata<'v> {
     pub fn of(
         domain: &'v Domain,
         verdict: &'v Verdict<'_>,
-        refused_by: Option<&'v Reading<'v>>,
+        choice: &Choice<'v>,
     ) -> Option<Metadata<'v>> {
-        let metadata = Metadata { refused_by, domain, readings: &verdict.readings };
+        let metadata = Metadata {
+            refused_by: choice.refusing,
+            banned_by: choice.banned.map(|banned| banned.rule),
+            domain,
+            readings: &verdict.readings,
+        };
         let wanted = domain.answers.metadata == Some(true) || metadata.limits().next().is_some();
         wanted.then_some(metadata)
     }

@@ -36,18 +36,23 @@ pub fn add<'v>(
     query: &Query<'_>,
     retry_after_s: Option<u64>,
 ) -> Option<Body> {
-    let refused_at = match choice.refusing {
-        Some(refusing) => Some(refusing.descriptor),
-        None => verdict.statuses.iter().position(|status| status.refused),
+    let refused_at = match (choice.banned, choice.refusing) {
+        (Some(banned), _) => Some(banned.descriptor),
+        (None, Some(refusing)) => Some(refusing.descriptor),
+        (None, None) => verdict.statuses.iter().position(|status| status.refused),
     };
     let descriptor = refused_at.and_then(|position| query.descriptors.get(position));
+    let wait_us = match choice.banned {
+        Some(banned) => Some(banned.wait_us),
+        None => choice.refusing.map(|it| it.wait_us()),
+    };
     let values = Values {
         domain: verdict.speaker?,
         choice,
         entries: descriptor.map(|descriptor| &descriptor.entries),
         directed: refused_at.and_then(|position| verdict.directed.get(position)),
         retry_after_s,
-        reset: choice.refusing.map(|it| reset(choice.reset, verdict.at, it.wait_us())),
+        reset: wait_us.map(|wait_us| reset(choice.reset, verdict.at, wait_us)),
     };
     for (name, template) in &on_refusal.headers {
         let value = Value::Text(values.fill(template, Form::Header));
@@ -96,7 +101,10 @@ impl Values<'_, '_> {
             Field::Remaining => number(refusing.map(|it| it.remaining)),
             Field::RetryAfter => number(self.retry_after_s),
             Field::Reset => number(self.reset),
-            Field::Rule => filling(refusing.and_then(|it| it.rule).map(|rule| &*rule.name)),
+            Field::Rule => match self.choice.banned {
+                Some(banned) => filling(Some(banned.rule)),
+                None => filling(refusing.and_then(|it| it.rule).map(|rule| &*rule.name)),
+            },
             Field::Plan => filling(refusing.and_then(|it| it.plan)),
             Field::Entry(name) => match self.entry(name) {
                 // Bodies end up in logs, where no secret may be.

@@ -35,6 +35,7 @@ fn wait_us(verdict: &Verdict<'_>) -> Option<u64> {
             Standing::Limited { reset_us: Some(wait_us), .. } => {
                 longest_us = longest_us.max(Some(wait_us));
             }
+            Standing::Banned { reset_us, .. } => longest_us = longest_us.max(Some(reset_us)),
             _ => return None,
         }
     }

@@ -6,6 +6,7 @@
 mod again;
 mod alert;
 mod answer;
+mod ban;
 mod condition;
 mod counted;
 mod counter;

@@ -7,6 +7,7 @@
 
 mod alert;
 mod answer;
+mod ban;
 mod counted;
 mod directory;
 mod exceed;
@@ -18,6 +19,7 @@ mod written;
 
 pub use self::alert::Target;
 pub use self::answer::{Body, Headers, Names, OnRefusal, RetryAfter};
+pub use self::ban::Ban;
 pub use self::counted::{Counted, Masked};
 pub use self::directory::Directory;
 pub use self::exceed::OnExceed;

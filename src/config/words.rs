@@ -22,3 +22,9 @@ pub const STYLES: [&str; 3] = ["x-ratelimit", "ietf-draft-11", "none"];
 
 /// How headers write the moment at which a limit resets.
 pub const RESETS: [&str; 2] = ["unix", "delta"];
+
+/// What bans fall for.
+pub const BANS: [&str; 4] = ["refusals", "hits", "spike", "distinct"];
+
+/// Offences beyond this within a span are an attack on the proxy, not on a limit.
+pub const BAN_AFTER_MAX: u64 = 1_000_000;

@@ -10,7 +10,7 @@ use crate::limit::{Budget, OnExceed};
 use crate::limiter::Reading;
 use crate::time::SECOND_US;
 
-/// `limits`, each with its numbers, and `refused_by` if a limit refused.
+/// `limits`, each with its numbers, `refused_by` if a limit refused, `banned_by` if a ban did.
 pub fn to_struct(metadata: &Metadata<'_>) -> Struct {
     let limits = metadata.limits().map(|reading| of_struct(limit(reading)));
     let limits = Kind::ListValue(ListValue { values: limits.collect() });
@@ -18,6 +18,7 @@ pub fn to_struct(metadata: &Metadata<'_>) -> Struct {
     if let Some(refused_by) = metadata.refused_by {
         fields.push(("refused_by", text(label(refused_by))));
     }
+    fields.extend(metadata.banned_by.map(|rule| ("banned_by", text(rule))));
     with_fields(fields)
 }
 

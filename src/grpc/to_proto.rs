@@ -42,6 +42,9 @@ fn status(status: &Status<'_>) -> DescriptorStatus {
     let bare = DescriptorStatus { code: code(status.refused).into(), ..Default::default() };
     match status.standing {
         Standing::Bare => bare,
+        Standing::Banned { reset_us, .. } => {
+            DescriptorStatus { duration_until_reset: Some(whole_seconds(reset_us)), ..bare }
+        }
         // As the reference server shows it: no limit, and the largest number remaining.
         Standing::Unlimited => DescriptorStatus { limit_remaining: u32::MAX, ..bare },
         Standing::Limited { shown, remaining, reset_us } => DescriptorStatus {

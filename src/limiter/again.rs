@@ -146,7 +146,8 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         }
     }
 
-    /// Asks for nothing at all: the whole call is known already.
+    /// Asks for nothing at all: the whole call is known already, and what is said of it was said
+    /// before anybody was kept out.
     pub fn repeat(&mut self) {
         for hit in &mut self.hits {
             ask_for_nothing(hit);
@@ -154,6 +155,8 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         }
         self.known.clear();
         self.settled.clear();
+        self.barred.clear();
+        self.watched.clear();
     }
 
     /// Gives each hit that votes what is left of its counter's grant.

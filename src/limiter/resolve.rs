@@ -14,6 +14,7 @@ use crate::store::{HITS_INLINE, HeldUntil, Hit, NO_SLOT};
 use crate::time::Timestamp;
 
 use super::again::{Known, Settled};
+use super::barred::{Barred, Watched};
 use super::directed::Directed;
 use super::verdict::Origin;
 
@@ -32,6 +33,10 @@ pub struct Resolved<'r, 'c> {
     pub known: SmallVec<[Known; 1]>,
     /// Holds that the call ends.
     pub settled: SmallVec<[Settled; 1]>,
+    /// Bans that meet the call: the longest of each descriptor.
+    pub barred: Vec<Barred<'r>>,
+    /// Rules with bans that it is held to.
+    pub watched: SmallVec<[Watched<'r>; 1]>,
 }
 
 /// One descriptor of the call.
@@ -117,6 +122,8 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             slots: SmallVec::new(),
             known: SmallVec::new(),
             settled: SmallVec::new(),
+            barred: Vec::new(),
+            watched: SmallVec::new(),
         }
     }
 
@@ -221,7 +228,10 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         if stance == Stance::Absent || replaced.iter().any(|one| one.label.is_none()) {
             return true;
         }
-        let Held::To(limits) = rule.held(&asked.entries) else { return stance == Stance::Shadow };
+        let Held::To(limits) = rule.held(&asked.entries) else {
+            self.watch(found, self.hits.len());
+            return stance == Stance::Shadow;
+        };
         let (identity, cost) = (rule.identity(&asked.entries), rule.cost(&asked.entries));
         let first = self.hits.len();
         for limit in limits {
@@ -241,7 +251,17 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             self.push(identity, terms, origin, amount);
         }
         self.know(rule, asked, first);
+        self.watch(found, first);
         true
+    }
+
+    /// Notes that a rule with bans holds the descriptor to its limits from `first` on.
+    fn watch(&mut self, found: &Found<'r>, first: usize) {
+        let &Found { descriptor, rule, stance } = found;
+        if rule.ban.is_some() {
+            let hits = first..self.hits.len();
+            self.watched.push(Watched { descriptor, rule, stance, hits });
+        }
     }
 
     fn push(&mut self, identity: Identity, terms: Terms<'c>, origin: Origin<'r>, amount: Amount) {

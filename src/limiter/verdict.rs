@@ -38,6 +38,8 @@ pub struct Verdict<'a> {
     /// The entries of each descriptor, where the directory has added to them and a speaker may
     /// name them to a refused caller; else empty.
     pub directed: Box<[OwnedEntries]>,
+    /// The rules whose bans fell for this call. They meet the next one.
+    pub fallen: Vec<&'a Rule>,
 }
 
 /// What became of an id that a call brought along.
@@ -68,6 +70,12 @@ pub enum Standing<'a> {
     Bare,
     /// Counted, without a budget.
     Unlimited,
+    /// Kept out by this rule.
+    Banned {
+        rule: &'a str,
+        /// Microseconds until the ban ends.
+        reset_us: u64,
+    },
     Limited {
         shown: Shown<'a>,
         /// Never more than the budget shown, even where a burst holds more.

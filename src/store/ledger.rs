@@ -7,11 +7,13 @@
 
 mod keep;
 mod note;
+mod offences;
 
 pub use self::keep::Unreadable;
 pub use self::note::{
-    Alerted, Archive, Ban, Closed, Grant, Item, Kind, Mark, Note, Offences, Receipt, Row, Switch,
+    Alerted, Archive, Ban, Closed, Grant, Item, Kind, Mark, Note, Receipt, Row, Switch,
 };
+pub use self::offences::Offences;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -73,6 +73,7 @@ fn answer(verdict: &Verdict<'_>) -> Answer {
         shows: match status.standing {
             Standing::Bare => Shows::Nothing,
             Standing::Unlimited => Shows::Unlimited,
+            Standing::Banned { .. } => unreachable!("the model's rules keep nobody out"),
             Standing::Limited { shown, remaining, reset_us } => {
                 let (name, requests) = (shown.name.to_owned(), shown.requests);
                 Shows::Limit { name, requests, remaining, reset_us }

@@ -60,10 +60,12 @@ impl<'d> Compiler<'d> {
         self.holds_slots(*span, rule, &limits);
         self.holds_admitted(rule, &limits);
         let counter = &counting.name.value;
+        let count_by = self.count_by(counting.count_by.as_deref().unwrap_or_default());
         Rule {
             name: name.as_str().into(),
             conditions: self.conditions(rule.conditions.as_ref()),
-            count_by: self.count_by(counting.count_by.as_deref().unwrap_or_default()),
+            ban: self.ban(rule, &count_by),
+            count_by,
             costs: self.costs(if rule.costs.is_some() { rule } else { counting }),
             limits,
             prefix: rule_prefix(&self.key, self.domain, counter),
@@ -93,6 +95,7 @@ impl<'d> Compiler<'d> {
                 self.error(plan.span, what, "split it into two rules");
                 Limits::Own(Box::default())
             }
+            (None, None) if limits_nothing(rule) => Limits::Own(Box::default()),
             (None, None) => {
                 let what = format!("rule `{}` has no limits", rule.name.value);
                 self.error(span, what, "add `limits: [{ requests: 60, per: minute }]` or `plan:`");
@@ -163,4 +166,9 @@ impl<'d> Compiler<'d> {
             self.measures(&counter.value, &rule.name.value, limit, *span);
         }
     }
+}
+
+/// Whether a rule is only there to keep people out, for what needs no limit.
+fn limits_nothing(rule: &document::Rule) -> bool {
+    rule.ban.as_ref().is_some_and(|ban| ban.value.of.value != "refusals")
 }

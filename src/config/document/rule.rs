@@ -3,14 +3,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::decode::{At, NotYet, Pairs};
+use crate::config::decode::{At, Pairs};
 
 use super::written::{Name, Percent, Span};
-use super::{Counted, Headers, Limit, OnRefusal, OneOrMore, Test};
+use super::{Ban, Counted, Headers, Limit, OnRefusal, OneOrMore, Test};
 
 /// To whom limits apply, and what they are counted by.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
 pub struct Rule {
     /// What answers and metrics call it.
     #[schemars(with = "Name")]
@@ -53,7 +52,8 @@ pub struct Rule {
     pub metadata: Option<bool>,
     /// What a caller gets to read that this rule refuses, in place of the domain's.
     pub on_refusal: Option<At<OnRefusal>>,
-    pub ban: Option<NotYet>,
+    /// Whoever offends keeps being refused for a while, whatever they call.
+    pub ban: Option<At<Ban>>,
 }
 
 /// A hold: taken by one call, ended by another, or by time.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::algorithm::mend;
 use crate::time::Timestamp;
 
+use super::offences::Offences;
+
 /// What a note is about. The numbers are parts of keys and must stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -182,19 +184,6 @@ pub struct Ban {
     /// Outside of the share that a rule is enforced for: shown, and nobody is kept out.
     #[serde(default)]
     pub shadow: bool,
-}
-
-/// What counts towards a ban.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Offences {
-    /// Moments and how many came then, oldest first.
-    #[serde(default)]
-    pub stamps: Vec<(u64, u64)>,
-    /// A sketch of the distinct values seen, and since when.
-    #[serde(default)]
-    pub sketch: Vec<u8>,
-    #[serde(default)]
-    pub since_us: u64,
 }
 
 /// A row of the directory that people set, in the form in which they write it.
