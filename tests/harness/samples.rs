@@ -16,6 +16,8 @@ pub struct Sample {
     pub kind: Kind,
     /// File and line, for messages.
     pub at: String,
+    /// Whether `check` has a warning about it.
+    pub warned: bool,
     /// The whole file that the sample stands for.
     pub text: String,
 }
@@ -36,7 +38,8 @@ pub fn documents() -> Vec<PathBuf> {
 }
 
 /// The samples of a document. A fence of `yaml` holds a whole file, or keys of its top level; one
-/// of `yaml PART` a part further down: `plans`, `rules`, `rule` or `limits`.
+/// of `yaml PART` a part further down: `plans`, `rules`, `rule` or `limits`. With
+/// `warned` at its end the sample is one that `check` warns of.
 pub fn samples(path: &Path) -> Vec<Sample> {
     let text = fs::read_to_string(path).expect("a readable document");
     let mut samples = Vec::new();
@@ -51,7 +54,8 @@ pub fn samples(path: &Path) -> Vec<Sample> {
         samples.push(Sample {
             kind: if directory { Kind::Directory } else { Kind::Rules },
             at: format!("{name}:{number}"),
-            text: whole(part.trim(), &inner),
+            warned: part.contains("warned"),
+            text: whole(part.replace("warned", "").trim(), &inner),
         });
     }
     samples
