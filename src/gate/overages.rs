@@ -33,12 +33,12 @@ impl Overages {
     /// Domain, rule and limit name, and the sum, in order.
     pub fn all(&self) -> Vec<(String, String, u64)> {
         let sums = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let of_domain = |(domain, limits): (&Box<str>, &BTreeMap<Box<str>, Arc<AtomicU64>>)| {
-            let row = |(label, sum): (&Box<str>, &Arc<AtomicU64>)| {
-                (domain.to_string(), label.to_string(), sum.load(RELAXED))
-            };
-            limits.iter().map(row).collect::<Vec<_>>()
-        };
-        sums.iter().flat_map(of_domain).collect()
+        let mut rows = Vec::new();
+        for (domain, limits) in &*sums {
+            for (label, sum) in limits {
+                rows.push((domain.to_string(), label.to_string(), sum.load(RELAXED)));
+            }
+        }
+        rows
     }
 }
