@@ -20,12 +20,32 @@ pub use self::row::{Allowance, Row, Stage};
 pub use self::written::{Written, WrittenLimit, WrittenStage};
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 /// Rows as files give them.
-pub type Rows = HashMap<Box<str>, Arc<Row>, RandomState>;
+pub type Rows = HashMap<Box<str>, Row, RandomState>;
+
+/// A row that was found. One of a file lives as long as the rules; one that people set is shared
+/// with whoever still works with it when it is replaced.
+#[derive(Clone, Debug)]
+pub enum Found<'d> {
+    Filed(&'d Row),
+    Live(Arc<Row>),
+}
+
+impl Deref for Found<'_> {
+    type Target = Row;
+
+    fn deref(&self) -> &Row {
+        match self {
+            Found::Filed(row) => row,
+            Found::Live(row) => row,
+        }
+    }
+}
 
 /// The directory of one domain.
 #[derive(Debug)]
@@ -49,8 +69,11 @@ impl Directory {
     }
 
     /// The row of a key. One that people set outranks the file's.
-    pub fn row(&self, key: &str) -> Option<Arc<Row>> {
-        self.live.get(key).or_else(|| self.filed.get(key).cloned())
+    pub fn row(&self, key: &str) -> Option<Found<'_>> {
+        if let Some(row) = self.live.get(key) {
+            return Some(Found::Live(row));
+        }
+        self.filed.get(key).map(Found::Filed)
     }
 
     pub fn live(&self) -> &Arc<Live> {
@@ -66,21 +89,22 @@ impl Directory {
 mod tests {
     use super::*;
 
-    fn row(plan: &str) -> Arc<Row> {
+    fn row(plan: &str) -> Row {
         let entries = [("plan".into(), plan.into())].into();
-        Arc::new(Row::new(vec![Stage { entries, ..Stage::default() }]))
+        Row::new(vec![Stage { entries, ..Stage::default() }])
     }
 
     #[test]
     fn what_people_set_outranks_the_file_until_it_is_removed() {
         let filed = [("a".into(), row("free"))].into_iter().collect();
         let directory = Directory::new("key", Known::default(), filed);
-        assert_eq!(directory.row("a"), Some(row("free")));
-        assert_eq!(directory.row("b"), None);
-        directory.live().set("a", row("pro"));
-        assert_eq!(directory.row("a"), Some(row("pro")));
+        let found = |key| directory.row(key).map(|found| Row::clone(&found));
+        assert_eq!(found("a"), Some(row("free")));
+        assert_eq!(found("b"), None);
+        directory.live().set("a", Arc::new(row("pro")));
+        assert_eq!(found("a"), Some(row("pro")));
         assert!(directory.live().remove("a"));
-        assert_eq!(directory.row("a"), Some(row("free")));
+        assert_eq!(found("a"), Some(row("free")));
         assert!(!directory.live().remove("a"));
     }
 }

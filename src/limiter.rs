@@ -21,6 +21,8 @@ pub use self::settle::{Changed, Settlement, Then, Which, settle};
 pub use self::tightness::{Share, Tightness};
 pub use self::verdict::{IdUse, Origin, OwnedEntries, Shown, Standing, Status, Verdict};
 
+use smallvec::SmallVec;
+
 use crate::query::Query;
 use crate::rules::{Domain, RuleSet};
 use crate::store::ledger::{Kind, Note, Open};
@@ -42,14 +44,15 @@ pub fn decide<'a>(
 ) -> Verdict<'a> {
     let domain = rules.domain(query.domain);
     let directed = Directed::of(domain, query);
-    match directed.query(query, now) {
-        Some(query) => {
-            let mut verdict = decide_directed((rules, domain), store, &query, &directed, now);
-            verdict.keep_entries(&query);
-            verdict
-        }
-        None => decide_directed((rules, domain), store, query, &directed, now),
+    if directed.is_empty() {
+        return decide_directed((rules, domain), store, query, &directed, now);
     }
+    let (domain_name, receipt) = (query.domain, query.receipt);
+    let mut widened = Query { domain: domain_name, descriptors: SmallVec::new(), receipt };
+    directed.widen(query, &mut widened, now);
+    let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now);
+    verdict.keep_entries(&widened);
+    verdict
 }
 
 /// Decides a call whose entries are those that count, be they its own or the directory's.
@@ -57,7 +60,7 @@ fn decide_directed<'a>(
     (rules, domain): (&'a RuleSet, Option<&'a Domain>),
     store: &Memory,
     query: &Query<'_>,
-    directed: &Directed,
+    directed: &Directed<'_>,
     now: Timestamp,
 ) -> Verdict<'a> {
     let overrides = resolve::overrides(rules, domain, query);

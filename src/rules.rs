@@ -40,7 +40,7 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use crate::alert::Target;
-use crate::directory::{Directory, Lives, Row};
+use crate::directory::{Directory, Found, Lives};
 use crate::key::{HashKey, Identity, LimitTag, Prefix};
 use crate::limit::{Algorithm, Limit};
 use crate::query::Entries;
@@ -299,7 +299,7 @@ impl Domain {
     }
 
     /// What the directory knows of whoever has these entries.
-    pub fn row(&self, entries: &Entries<'_>) -> Option<Arc<Row>> {
+    pub fn row(&self, entries: &Entries<'_>) -> Option<Found<'_>> {
         let directory = self.directory.as_ref()?;
         directory.row(entries.get(&directory.by)?)
     }

@@ -316,3 +316,43 @@ rules:
     assert_eq!(passing(&mut client, "key=b", 3).await, 2);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_replacing_rule_outranks_a_row_unless_the_row_names_it() {
+    let rules = "
+domain: d
+plans: { free: { limits: [{ name: day, requests: 3, per: day }] } }
+rules:
+  - { name: per-key, count_by: [key], plan: { from: plan, otherwise: free } }
+  - { name: contract, match: { tier: gold }, replaces: per-key.day, counter: per-key,
+      limits: [{ name: day, requests: 8, per: day }] }
+";
+    let rows = "key,tier,limit:per-key.day,limit:contract.day\na,gold,5,\nb,gold,5,6\nc,,5,6\n";
+    let (server, _folder) = server(rules, "keys.csv", rows).await;
+    let mut client = server.client().await;
+    assert_eq!(passing(&mut client, "key=a", 12).await, 8);
+    assert_eq!(passing(&mut client, "key=b", 12).await, 6);
+    assert_eq!(passing(&mut client, "key=c", 12).await, 5);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn keys_that_are_secret_are_listed_by_their_ends() {
+    let rows = "key,plan\nsk_live_8842_4f9a,free\nsk_live_9d1f_03a1,pro\n";
+    let rules = format!("{RULES}secret_entries: [key]\n");
+    let (server, _folder) = server(&rules, "keys.csv", rows).await;
+    let http = Http::new(server.http);
+    let first = http.get("/v1/directory?domain=d&limit=1").await;
+    let page = first.good();
+    assert!(text(&page["rows"][0]["key"]).ends_with("…4f9a"), "{page}");
+    let path = format!("/v1/directory?domain=d&limit=1&after={}", text(&page["next"]));
+    let second = http.get(&path).await;
+    let page = second.good();
+    assert!(text(&page["rows"][0]["key"]).ends_with("…03a1"), "{page}");
+    assert_eq!(page["next"], Value::Null);
+    let set = put(&http, "sk_live_8842_4f9a", json!({})).await;
+    set.good();
+    assert!([first, second, set].iter().all(|answer| !answer.text.contains("sk_live")));
+    assert_eq!(http.get("/v1/directory?domain=d&after=x").await.refused().0, 400);
+    server.stop().await;
+}

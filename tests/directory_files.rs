@@ -197,7 +197,8 @@ fn all_forms_say_the_same() {
         assert_eq!(loaded.files, 1);
         let rules = loaded.rules.unwrap_or_else(|rejected| panic!("{rejected}"));
         let directory = rules.domain("d").and_then(|domain| domain.directory.as_ref());
-        directory.expect("a directory").row("a").expect("a row")
+        let found = directory.expect("a directory").row("a").expect("a row");
+        tollgate::directory::Row::clone(&found)
     });
     assert_eq!(csv, yaml);
 }

@@ -28,6 +28,9 @@ impl Calendar {
     /// The calendar of a key that has a zone or a day of the month of its own, of the same period
     /// as this one; none if it does not differ.
     pub fn of_key(&self, zone: Option<&TimeZone>, month_day: Option<u8>) -> Option<&Calendar> {
+        if zone.is_none() && month_day.is_none() {
+            return None;
+        }
         let day = month_day.filter(|_| self.period == Period::Month);
         let anchor = day.and_then(Anchor::month_day).map_or(self.anchor, |it| it.of(self.period));
         let zone = zone.unwrap_or(&self.zone);

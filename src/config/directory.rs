@@ -31,7 +31,6 @@ mod yaml;
 pub use self::schema::schema;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
@@ -151,7 +150,7 @@ impl<'t> Sheet<'t> {
                 report.warnings += &text;
             }
         }
-        let row = |(key, found): (Box<str>, Found)| (key, Arc::new(Row::new(found.stages)));
+        let row = |(key, found): (Box<str>, Found)| (key, Row::new(found.stages));
         (self.rows.into_iter().map(row).collect(), report)
     }
 }

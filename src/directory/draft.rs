@@ -3,6 +3,10 @@
 //! Files and requests hand in the same words, so both are held to the same sense. Each word bears
 //! a place, which means nothing here and tells whoever handed it in where a fault is.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 use jiff::tz::TimeZone;
 
 use crate::calendar;
@@ -110,12 +114,13 @@ pub struct Reader<'k> {
     /// The entry by which rows are found, which no row can change.
     by: &'k str,
     zones: Vec<(Box<str>, TimeZone)>,
+    texts: HashSet<Arc<str>, RandomState>,
     pub faults: Vec<Fault>,
 }
 
 impl<'k> Reader<'k> {
     pub fn new(by: &'k str, known: &'k Known) -> Reader<'k> {
-        Reader { known, by, zones: Vec::new(), faults: Vec::new() }
+        Reader { known, by, zones: Vec::new(), texts: HashSet::default(), faults: Vec::new() }
     }
 
     /// The row that a draft means. What is wrong with it joins the faults, and is left out.
@@ -161,7 +166,7 @@ impl<'k> Reader<'k> {
         }
     }
 
-    fn entry(&mut self, (name, value): &(Said<'_>, Said<'_>)) -> (Box<str>, Box<str>) {
+    fn entry(&mut self, (name, value): &(Said<'_>, Said<'_>)) -> (Arc<str>, Arc<str>) {
         if name.text == self.by {
             let what = format!("a row is found by `{}` and cannot change it", self.by);
             self.fault(name.place, what, "count by an entry of another name, and add that");
@@ -180,7 +185,7 @@ impl<'k> Reader<'k> {
                 remedy: remedy.into(),
             });
         }
-        (name.text.into(), value.text.into())
+        (self.text(name.text), self.text(value.text))
     }
 
     fn allowance(&mut self, said: &DraftLimit<'_>) -> Allowance {
@@ -192,7 +197,17 @@ impl<'k> Reader<'k> {
         }
         let budget = said.requests.and_then(|requests| self.budget(requests, kind));
         let burst = said.burst.and_then(|burst| self.burst(burst, kind));
-        Allowance { limit: said.limit.text.into(), budget, burst }
+        Allowance { limit: self.text(said.limit.text), budget, burst }
+    }
+
+    /// The text, shared with all rows that say it.
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return known.clone();
+        }
+        let text: Arc<str> = text.into();
+        self.texts.insert(text.clone());
+        text
     }
 
     fn limit_remedy(&self) -> String {

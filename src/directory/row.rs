@@ -1,6 +1,9 @@
 //! One row: what is known of a key, and from when until when.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
+use smallvec::SmallVec;
 
 use crate::limit::{Algorithm, Budget, Limit, Terms};
 use crate::time::Timestamp;
@@ -9,7 +12,7 @@ use crate::time::Timestamp;
 /// say, the later one's counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
-    stages: Box<[Stage]>,
+    stages: SmallVec<[Stage; 1]>,
 }
 
 /// A part of a row, in force from `from` until just before `until`.
@@ -18,7 +21,8 @@ pub struct Stage {
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
     /// Entries by name and value, which outrank those that a call brings.
-    pub entries: Box<[(Box<str>, Box<str>)]>,
+    /// Rows that say the same share the text, so that it is seldom fetched from afar.
+    pub entries: Box<[(Arc<str>, Arc<str>)]>,
     pub budgets: Box<[Allowance]>,
     /// The day on which this key's months begin, 1 to 31; 31 is the last day of a shorter month.
     pub anchor_day: Option<u8>,
@@ -32,7 +36,7 @@ pub struct Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Rule and limit name, as in `per-key.month`.
-    pub limit: Box<str>,
+    pub limit: Arc<str>,
     /// None where only the burst is another.
     pub budget: Option<Budget>,
     /// At least 1, and only where the limit is a bucket.
@@ -49,7 +53,7 @@ impl Row {
     }
 
     pub fn into_stages(self) -> Vec<Stage> {
-        self.stages.into()
+        self.stages.into_vec()
     }
 
     /// The stages in force, those that outrank the others last.

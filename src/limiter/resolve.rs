@@ -140,7 +140,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         domain: &'r Domain,
         descriptors: &[Descriptor<'_>],
         overrides: &'c [Option<Limit>],
-        directed: &'c Directed,
+        directed: &'c Directed<'_>,
     ) {
         let found = self.find(domain, descriptors, overrides);
         let replaced = replaced(&found);

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use crate::audit::{self, Who};
-use crate::directory::{Directory, Fault, Reader, Row, Written};
+use crate::directory::{Directory, Fault, Found, Reader, Row, Written};
+use crate::key::Identity;
 use crate::limit::Durability;
-use crate::rules::RuleSet;
+use crate::rules::{Domain, RuleSet};
 use crate::store::NoteKey;
 use crate::store::journal::Ticket;
 use crate::store::ledger::{self, Kind, Note};
@@ -84,27 +85,28 @@ impl Quota {
     ) -> Result<Page, Refusal> {
         self.restored()?;
         let rules = self.gate.rules();
-        let directory = of(&rules, domain)?;
+        let of = of(&rules, domain)?;
         if !(1..=PAGE_MAX).contains(&limit) {
             return Err(Refusal::Invalid(format!("limit is {limit}; write 1 to {PAGE_MAX}")));
         }
-        let mut keys = keys_after(directory, after);
+        let after = after.map(|after| of.behind(after)).transpose()?;
+        let mut keys = keys_after(of.directory, after.as_deref());
         let more = limit < keys.len();
         if more {
             keys.select_nth_unstable(limit);
             keys.truncate(limit);
         }
         keys.sort_unstable();
-        let rows = keys.iter().filter_map(|key| in_force(directory, key)).collect();
-        let next = more.then(|| keys.last().map(ToString::to_string)).flatten();
-        Ok(Page { by: directory.by.to_string(), rows, next })
+        let rows = keys.iter().filter_map(|key| of.in_force(key)).collect();
+        let next = more.then(|| keys.last().map(|key| of.cursor(key))).flatten();
+        Ok(Page { by: of.directory.by.to_string(), rows, next })
     }
 
     /// The row of one key.
     pub fn directory_row(&self, domain: &str, key: &str) -> Result<RowInForce, Refusal> {
         self.restored()?;
         let rules = self.gate.rules();
-        in_force(of(&rules, domain)?, key).ok_or_else(nothing_known)
+        of(&rules, domain)?.in_force(key).ok_or_else(nothing_known)
     }
 
     /// Sets the row of one key, in place of the file's and of any that was set before.
@@ -140,7 +142,8 @@ impl Quota {
     ) -> Result<(RowSet, Made), Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
-        let directory = of(&rules, domain)?;
+        let of = of(&rules, domain)?;
+        let directory = of.directory;
         if key.is_empty() || KEY_BYTES_MAX < key.len() {
             return Err(Refusal::Invalid(format!("a key has 1 to {KEY_BYTES_MAX} bytes")));
         }
@@ -151,14 +154,14 @@ impl Quota {
         let (row, warnings) = read(directory, written)?;
         let text = row.to_text();
         let note = Note::Row(ledger::Row { domain: domain.into(), key: key.into(), text });
-        let name = note_key(&rules, domain, key);
+        let name = of.note(key);
         // The note is locked meanwhile, so that of two changes memory and disk keep the same one.
         let mut open = self.gate.memory().ledger().open(&[name]);
         let ticket = open.put(name, note, NEVER, Durability::Strict);
         let row = Arc::new(row);
         directory.live().set(key, row.clone());
         drop(open);
-        let row = shown(key, Origin::Api, &row);
+        let row = of.shown(key, Origin::Api, &row);
         let made = Made { at: now, by: directory.by.to_string(), ticket };
         Ok((RowSet { row, warnings }, made))
     }
@@ -166,8 +169,8 @@ impl Quota {
     fn take_row(&self, domain: &str, key: &str) -> Result<(Option<RowInForce>, Made), Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
-        let directory = of(&rules, domain)?;
-        let name = note_key(&rules, domain, key);
+        let of = of(&rules, domain)?;
+        let (directory, name) = (of.directory, of.note(key));
         let mut open = self.gate.memory().ledger().open(&[name]);
         let (_, ticket) = open.remove(name, Durability::Strict);
         let was = directory.live().remove(key);
@@ -177,7 +180,7 @@ impl Quota {
             return Err(Refusal::NotFound(what.into()));
         }
         let made = Made { at: now, by: directory.by.to_string(), ticket };
-        Ok((in_force(directory, key), made))
+        Ok((of.in_force(key), made))
     }
 
     /// Writes a change down and waits until it is on disk.
@@ -206,18 +209,66 @@ impl Quota {
     }
 }
 
-fn of<'r>(rules: &'r RuleSet, domain: &str) -> Result<&'r Directory, Refusal> {
-    let found = rules
-        .domain(domain)
-        .ok_or_else(|| Refusal::NotFound(format!("no rules are loaded for domain `{domain}`")))?;
-    found.directory.as_ref().ok_or_else(|| {
-        let what = "keeps no directory; add `directory: { by: key }` to its rules";
-        Refusal::NotFound(format!("domain `{domain}` {what}"))
-    })
+/// The directory of a domain under some rules.
+#[derive(Clone, Copy)]
+struct Of<'r> {
+    rules: &'r RuleSet,
+    domain: &'r Domain,
+    directory: &'r Directory,
 }
 
-fn note_key(rules: &RuleSet, domain: &str, key: &str) -> NoteKey {
-    NoteKey::of_identity(Kind::Row, rules.row_identity(domain, key))
+fn of<'r>(rules: &'r RuleSet, name: &str) -> Result<Of<'r>, Refusal> {
+    let domain = rules
+        .domain(name)
+        .ok_or_else(|| Refusal::NotFound(format!("no rules are loaded for domain `{name}`")))?;
+    let directory = domain.directory.as_ref().ok_or_else(|| {
+        let what = "keeps no directory; add `directory: { by: key }` to its rules";
+        Refusal::NotFound(format!("domain `{name}` {what}"))
+    })?;
+    Ok(Of { rules, domain, directory })
+}
+
+impl Of<'_> {
+    fn note(self, key: &str) -> NoteKey {
+        NoteKey::of_identity(Kind::Row, self.identity(key))
+    }
+
+    fn identity(self, key: &str) -> Identity {
+        self.rules.row_identity(&self.domain.name, key)
+    }
+
+    fn is_secret(self) -> bool {
+        self.domain.shown().is_secret(&self.directory.by)
+    }
+
+    fn in_force(self, key: &str) -> Option<RowInForce> {
+        match self.directory.row(key)? {
+            Found::Live(row) => Some(self.shown(key, Origin::Api, &row)),
+            Found::Filed(row) => Some(self.shown(key, Origin::File, row)),
+        }
+    }
+
+    fn shown(self, key: &str, origin: Origin, row: &Row) -> RowInForce {
+        let by = &self.directory.by;
+        let key = if self.is_secret() { self.domain.shown().value(by, key) } else { key.into() };
+        RowInForce { key, origin, row: Written::from(row) }
+    }
+
+    /// What stands for a key as the end of a page: itself, or where keys are secret its name.
+    fn cursor(self, key: &str) -> String {
+        if self.is_secret() { format!("{:032x}", self.identity(key).to_u128()) } else { key.into() }
+    }
+
+    /// The key that a cursor stands for.
+    fn behind(self, cursor: &str) -> Result<Box<str>, Refusal> {
+        if !self.is_secret() {
+            return Ok(cursor.into());
+        }
+        let all = keys_after(self.directory, None);
+        let key = all.into_iter().find(|key| self.cursor(key) == cursor);
+        let what = "`after` is none of this directory's keys by now; begin with the first page";
+        key.ok_or_else(|| Refusal::Invalid(what.into()))
+    }
 }
 
 fn nothing_known() -> Refusal {
@@ -235,17 +286,6 @@ fn keys_after(directory: &Directory, after: Option<&str>) -> Vec<Box<str>> {
         }
     });
     keys
-}
-
-fn in_force(directory: &Directory, key: &str) -> Option<RowInForce> {
-    if let Some(row) = directory.live().get(key) {
-        return Some(shown(key, Origin::Api, &row));
-    }
-    directory.filed().get(key).map(|row| shown(key, Origin::File, row))
-}
-
-fn shown(key: &str, origin: Origin, row: &Row) -> RowInForce {
-    RowInForce { key: key.into(), origin, row: Written::from(row) }
 }
 
 /// The row that is meant, and what is odd about it.
