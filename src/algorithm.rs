@@ -84,6 +84,26 @@ pub fn fit(terms: &Terms<'_>, state: &State, now: Timestamp, cost: u64) -> Fit {
     }
 }
 
+/// Whether a limit has room for `cost` at `now` behind others who wait for `ahead`, and who are let
+/// go as soon as each of them has room.
+///
+/// A bucket that drains can be waited for however much stands ahead. Elsewhere what stands ahead
+/// and the cost must fit into one window, or there is no telling: that is `Never`. For two counts
+/// that estimate a window, the wait is an upper bound.
+pub fn fit_behind(terms: &Terms<'_>, state: &State, now: Timestamp, ahead: u64, cost: u64) -> Fit {
+    if ahead == 0 {
+        return fit(terms, state, now, cost);
+    }
+    match (&terms.limit.algorithm, terms.budget, state) {
+        (_, Budget::Unlimited, _) => Fit::Now,
+        (Algorithm::TokenBucket { window_us, .. }, _, State::Bucket(bucket)) => {
+            let rate = rate(terms, *window_us);
+            bucket.charged(rate, now, ahead).fit(rate, terms.burst, now, cost)
+        }
+        _ => fit(terms, state, now, ahead.saturating_add(cost)),
+    }
+}
+
 /// How a limit would stand at `now` if `pending` more were charged.
 pub fn read(terms: &Terms<'_>, state: &State, now: Timestamp, pending: u64) -> Reading {
     let (used, reset_us) = match (&terms.limit.algorithm, state) {

@@ -14,9 +14,10 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::alert::Alert;
 use crate::directory::{Lives, Row};
-use crate::limiter::{self, Verdict};
+use crate::limiter::{self, Turn, Verdict, Wait};
 use crate::notify::{self, Counts, Notifier, Queue};
 use crate::query::Query;
+use crate::queue::{Lines, Place};
 use crate::rules::RuleSet;
 use crate::store::journal::{NotWritten, Shared, Ticket};
 use crate::store::ledger::{Kind, Note};
@@ -31,6 +32,8 @@ pub struct Gate {
     /// Rows that people set. They stay when the rules are replaced.
     lives: Lives,
     counters: Arc<Memory>,
+    /// Calls that wait for room.
+    lines: Arc<Lines>,
     journal: Option<Arc<Shared>>,
     clock: Clock,
     open: AtomicBool,
@@ -89,6 +92,7 @@ impl Gate {
             rules: ArcSwap::from_pointee(rules),
             lives,
             counters: Arc::new(Memory::new()),
+            lines: Arc::default(),
             journal: None,
             loaded_at: AtomicU64::new(clock.now().as_micros()),
             clock,
@@ -133,9 +137,11 @@ impl Gate {
         self.open.load(Ordering::Acquire)
     }
 
-    /// From now on the gate says that it wants no new calls; it goes on deciding those it gets.
+    /// From now on the gate says that it wants no new calls; it goes on deciding those it gets,
+    /// and nobody waits for room any longer.
     pub fn drain(&self) {
         self.draining.store(true, RELAXED);
+        self.lines.close();
     }
 
     pub fn phase(&self) -> Phase {
@@ -176,7 +182,10 @@ impl Gate {
     pub fn replace(&self, mut rules: RuleSet) -> Arc<RuleSet> {
         rules.attach(&self.lives);
         self.loaded_at.store(self.now().as_micros(), RELAXED);
-        self.rules.swap(Arc::new(rules))
+        let before = self.rules.swap(Arc::new(rules));
+        // Whoever waits did so by the rules before.
+        self.lines.wake_all();
+        before
     }
 
     /// Reads the clock: once for each call, and nowhere below.
@@ -184,7 +193,20 @@ impl Gate {
         self.clock.now()
     }
 
+    /// Decides a call at once.
     pub fn decide<'a>(&self, rules: &'a RuleSet, query: &Query<'_>) -> Verdict<'a> {
+        self.decide_or_wait(rules, query, &|| 0, None)
+    }
+
+    /// Decides a call, or has it wait; `patience_us` says for how long its caller does, and `place`
+    /// where it has waited so far.
+    pub fn decide_or_wait<'a>(
+        &self,
+        rules: &'a RuleSet,
+        query: &Query<'_>,
+        patience_us: &dyn Fn() -> u64,
+        place: Option<Place>,
+    ) -> Verdict<'a> {
         if rules.domain(query.domain).is_none() && !self.strange_domain.swap(true, RELAXED) {
             let domain = query.domain.escape_debug().take(DOMAIN_SHOWN_CHARS).collect::<String>();
             tracing::warn!(
@@ -192,7 +214,11 @@ impl Gate {
                 "calls for a domain that no rules are loaded for pass; first seen"
             );
         }
-        let verdict = limiter::decide(rules, &self.counters, query, self.now());
+        let turn = Turn { lines: &self.lines, patience_us, place };
+        let verdict = limiter::decide_in_turn(rules, &self.counters, query, self.now(), Some(turn));
+        if verdict.wait.is_some() {
+            return verdict;
+        }
         let outcome =
             if verdict.admitted { &self.decisions.admitted } else { &self.decisions.refused };
         outcome.fetch_add(1, RELAXED);
@@ -207,6 +233,24 @@ impl Gate {
             verdict.crossings.iter().filter_map(alert).for_each(|alert| self.raise(alert));
         }
         verdict
+    }
+
+    /// Lets a call wait until it is to be decided again, and returns its place.
+    pub async fn wait(&self, wait: Wait) -> Place {
+        let Wait { wait_us, mut place } = wait;
+        let since = self.now();
+        let waited_us = tokio::select! {
+            // Of the two the timer is true also while the system's clock is being set.
+            () = self.clock.until(since.plus(wait_us)) => wait_us.max(self.now().since(since)),
+            () = place.woken() => self.now().since(since),
+        };
+        place.has_waited(waited_us);
+        place
+    }
+
+    /// Calls that wait for room, and what became of those that did.
+    pub fn lines(&self) -> &Lines {
+        &self.lines
     }
 
     /// Sends word of a crossing on its way. Never waits; what finds no place in the queue is

@@ -6,6 +6,7 @@ mod directory;
 mod from_proto;
 mod health;
 mod metadata;
+mod patience;
 mod quotas;
 mod ratelimit;
 mod to_proto;

@@ -4,13 +4,15 @@
 //! Calls run one way, `grpc` → `limiter` (→ `rules`, a lookup) → `store` → `algorithm`, and plain
 //! values come back. ARCHITECTURE.md has the map and what is deliberately absent where.
 
-// Values: moments, windows of the calendar, alerts, offences, limits, identities, questions.
+// Values: moments, windows of the calendar, alerts, offences, limits, identities, questions; and
+// the lines of those who wait.
 pub mod alert;
 pub mod calendar;
 pub mod guard;
 pub mod key;
 pub mod limit;
 pub mod query;
+pub mod queue;
 pub mod time;
 
 // The core: how use is measured, where it is kept, what applies, what the answer is, whom to tell.

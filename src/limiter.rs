@@ -12,6 +12,7 @@ mod reading;
 mod resolve;
 mod settle;
 mod tightness;
+mod turn;
 mod verdict;
 
 pub use self::book::{Crossing, receipt_key};
@@ -19,6 +20,7 @@ pub use self::overage::Overage;
 pub use self::reading::Reading;
 pub use self::settle::{Changed, Settlement, Then, Which, settle};
 pub use self::tightness::{Share, Tightness};
+pub use self::turn::{Turn, Wait};
 pub use self::verdict::{IdUse, Origin, OwnedEntries, Shown, Standing, Status, Verdict};
 
 use smallvec::SmallVec;
@@ -26,31 +28,44 @@ use smallvec::SmallVec;
 use crate::query::Query;
 use crate::rules::{Domain, RuleSet};
 use crate::store::ledger::{Kind, Note, Open};
-use crate::store::{Applied, Ask, Memory};
+use crate::store::{Applied, Memory};
 use crate::time::Timestamp;
 
 use self::again::Settled;
 use self::book::Booked;
 use self::directed::Directed;
 use self::resolve::{Resolved, Subject};
+use self::turn::Queued;
 use self::verdict::Candidate;
 
-/// Decides one call at one moment.
+/// Decides one call at one moment. Who waits in line is not seen.
 pub fn decide<'a>(
     rules: &'a RuleSet,
     store: &Memory,
     query: &Query<'_>,
     now: Timestamp,
 ) -> Verdict<'a> {
+    decide_in_turn(rules, store, query, now, None)
+}
+
+/// Decides one call at one moment, behind those who wait already. If it is given a turn, it may
+/// come to wait itself.
+pub fn decide_in_turn<'a>(
+    rules: &'a RuleSet,
+    store: &Memory,
+    query: &Query<'_>,
+    now: Timestamp,
+    turn: Option<Turn<'_>>,
+) -> Verdict<'a> {
     let domain = rules.domain(query.domain);
     let directed = Directed::of(domain, query);
     if directed.is_empty() {
-        return decide_directed((rules, domain), store, query, &directed, now);
+        return decide_directed((rules, domain), store, query, &directed, now, turn);
     }
     let (domain_name, receipt) = (query.domain, query.receipt);
     let mut widened = Query { domain: domain_name, descriptors: SmallVec::new(), receipt };
     directed.widen(query, &mut widened, now);
-    let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now);
+    let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now, turn);
     verdict.keep_entries(&widened);
     verdict
 }
@@ -62,6 +77,7 @@ fn decide_directed<'a>(
     query: &Query<'_>,
     directed: &Directed<'_>,
     now: Timestamp,
+    turn: Option<Turn<'_>>,
 ) -> Verdict<'a> {
     let overrides = resolve::overrides(rules, domain, query);
     let mut call = Resolved::new(now);
@@ -72,7 +88,10 @@ fn decide_directed<'a>(
         }
         None => call.unruled(query.descriptors.len()),
     }
-    let mut verdict = commit(store, query, domain, &mut call);
+    let mut verdict = commit(store, query, domain, &mut call, turn);
+    if verdict.wait.is_some() {
+        return verdict;
+    }
     for &Settled { key, hits, .. } in &call.settled {
         let ended = domain.zip(key).and_then(|(domain, key)| {
             settle(domain, store, key, hits, (Which::Open, Then::Forget), now)
@@ -88,6 +107,7 @@ fn commit<'r: 'c, 'c>(
     query: &Query<'_>,
     domain: Option<&'r Domain>,
     call: &mut Resolved<'r, 'c>,
+    turn: Option<Turn<'_>>,
 ) -> Verdict<'r> {
     let ledger = store.ledger();
     // Asked once: what is not locked now must not be looked for later.
@@ -108,15 +128,23 @@ fn commit<'r: 'c, 'c>(
     let refused = id == IdUse::Clashing
         || !call.barred.is_empty()
         || call.subjects.iter().any(|subject| subject.refused);
-    let ask = Ask { hits: &call.hits, slots: &call.slots, refused };
-    let applied = store.apply(ask, call.now);
-    let booked = if keys.is_empty() {
+    let mut queued = Queued::new(turn, call);
+    let mut applied = call.apply(store, refused);
+    if queued.opens_for(&applied, call) {
+        applied = call.apply(store, refused);
+    }
+    let wait = queued.end(call, &applied);
+    let booked = if keys.is_empty() || wait.is_some() {
         Booked::default()
     } else {
         book::enter(call, &applied, query, &mut notes)
     };
     drop(notes);
-    let fallen = call.offend(&applied, query, ledger);
+    // Who waits has not been refused.
+    let fallen = match &wait {
+        Some(_) => Vec::new(),
+        None => call.offend(&applied, query, ledger),
+    };
     let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
         Some(barred) => barred.status(call.now),
         None => verdict::status(subject.refused, &mut candidates(call, &applied, subject)),
@@ -134,6 +162,7 @@ fn commit<'r: 'c, 'c>(
         overages: overage::overages(call, &applied),
         id,
         fallen,
+        wait,
         directed: Box::default(),
     }
 }

@@ -41,6 +41,12 @@ pub struct Hit<'a> {
     pub pool: u64,
     /// Hits that are given back once the decision is made, whatever it was.
     pub give_back: u64,
+    /// What stands in line ahead of this decision and waits for room here: it is passed over only
+    /// where there is room for all of it and for the demand.
+    pub ahead: u64,
+    /// How many microseconds the decision can wait for room here, if it has a vote; 0 to be refused
+    /// at once.
+    pub wait_us_max: u64,
     /// Which of the decision's slots a concurrency limit is to be charged with.
     pub slot: u16,
 }
@@ -95,6 +101,9 @@ pub enum Room {
 #[derive(Clone, Debug)]
 pub struct Applied {
     pub admitted: bool,
+    /// Neither admitted nor refused, and nothing is charged or given back: after so many
+    /// microseconds there is room, if those ahead take theirs and nobody else comes.
+    pub wait_us: Option<u64>,
     pub outcomes: SmallVec<[Outcome; HITS_INLINE]>,
     /// What must be on disk before the decision is answered, if anything.
     pub ticket: Option<Ticket>,

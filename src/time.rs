@@ -3,9 +3,12 @@
 //! The only place that reads the system clock. A call reads it once, at the rim, and everything
 //! below takes that reading as an argument, so one call sees one moment.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
 
 /// Microseconds in a second: the clock's tick is one microsecond.
 pub const SECOND_US: u64 = 1_000_000;
@@ -66,27 +69,59 @@ impl Clock {
             Clock::Manual(manual) => manual.now(),
         }
     }
+
+    /// Ends at this moment or a little later. By the system's clock it takes as long as the moment
+    /// is ahead now, whatever is done to that clock meanwhile.
+    pub async fn until(&self, moment: Timestamp) {
+        match self {
+            Clock::System(_) => {
+                tokio::time::sleep(Duration::from_micros(moment.since(self.now()))).await;
+            }
+            Clock::Manual(manual) => manual.until(moment).await,
+        }
+    }
 }
 
 /// A clock that moves only when told: it can stand still, run and jump either way.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Debug)]
+struct Hands {
+    us: AtomicU64,
+    moved: Notify,
+}
 
 impl ManualClock {
     pub fn starting_at(start: Timestamp) -> ManualClock {
-        ManualClock(Arc::new(AtomicU64::new(start.as_micros())))
+        let us = AtomicU64::new(start.as_micros());
+        ManualClock(Arc::new(Hands { us, moved: Notify::new() }))
     }
 
     pub fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
+        Timestamp(self.0.us.load(Ordering::Relaxed))
     }
 
     pub fn advance_us(&self, us: u64) {
-        self.0.fetch_add(us, Ordering::Relaxed);
+        self.0.us.fetch_add(us, Ordering::Relaxed);
+        self.0.moved.notify_waiters();
     }
 
     pub fn set(&self, to: Timestamp) {
-        self.0.store(to.as_micros(), Ordering::Relaxed);
+        self.0.us.store(to.as_micros(), Ordering::Relaxed);
+        self.0.moved.notify_waiters();
+    }
+
+    async fn until(&self, moment: Timestamp) {
+        loop {
+            let mut moved = pin!(self.0.moved.notified());
+            // From here on a move is not missed, so the clock is read after it.
+            moved.as_mut().enable();
+            if moment <= self.now() {
+                return;
+            }
+            moved.await;
+        }
     }
 
     /// This source as the clock of a server.
@@ -183,5 +218,19 @@ mod tests {
         assert_eq!(clock.now(), NOON.plus(7));
         manual.set(Timestamp::EPOCH);
         assert_eq!(clock.now(), Timestamp::EPOCH);
+    }
+
+    #[tokio::test]
+    async fn a_manual_clock_is_waited_for() {
+        let manual = ManualClock::starting_at(NOON);
+        let clock = manual.clock();
+        clock.until(NOON).await;
+        let waiting = tokio::spawn(async move { clock.until(NOON.plus(10)).await });
+        tokio::task::yield_now().await;
+        manual.advance_us(9);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        manual.advance_us(1);
+        waiting.await.expect("no panic");
     }
 }

@@ -46,6 +46,13 @@ fn text(people: &People) -> String {
     text.sample("tollgate_alerts_total", "{outcome=\"delivered\"}", alerts.delivered);
     text.sample("tollgate_alerts_total", "{outcome=\"failed\"}", alerts.failed);
     text.sample("tollgate_alerts_total", "{outcome=\"dropped\"}", alerts.dropped);
+    let (waiting, waited) = (gate.lines().waiting(), gate.lines().counts());
+    text.family("tollgate_queue_waiting", "gauge", "Calls that wait for room now.");
+    text.sample("tollgate_queue_waiting", "", waiting as u64);
+    text.family("tollgate_queue_total", "counter", "Calls that waited for room, by how it ended.");
+    text.sample("tollgate_queue_total", "{outcome=\"admitted\"}", waited.admitted);
+    text.sample("tollgate_queue_total", "{outcome=\"refused\"}", waited.refused);
+    text.sample("tollgate_queue_total", "{outcome=\"cancelled\"}", waited.cancelled);
     text.family("tollgate_counters", "gauge", "Counters in memory, unswept ones included.");
     text.sample("tollgate_counters", "", gate.counters() as u64);
     if let Some(journal) = gate.journal() {

@@ -10,7 +10,7 @@ use crate::key::Identity;
 use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed, Terms};
 use crate::query::{Descriptor, Hits, Override, Query};
 use crate::rules::{Domain, Held, Replaced, Rule, RuleSet, Stance, Unmatched};
-use crate::store::{HITS_INLINE, HeldUntil, Hit, NO_SLOT};
+use crate::store::{Applied, Ask, HITS_INLINE, HeldUntil, Hit, Memory, NO_SLOT};
 use crate::time::Timestamp;
 
 use super::again::{Known, Settled};
@@ -280,8 +280,15 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             votes: terms.on_exceed.votes() && amount.demand > 0,
             pool: 0,
             give_back: amount.give_back,
+            ahead: 0,
+            wait_us_max: 0,
             slot: NO_SLOT,
         });
+    }
+
+    /// Has the store commit the hits together.
+    pub fn apply(&self, store: &Memory, refused: bool) -> Applied {
+        store.apply(Ask { hits: &self.hits, slots: &self.slots, refused }, self.now)
     }
 
     /// Several hits may be on one counter, and each of its budgets is held to their sum. Rules

@@ -15,9 +15,10 @@ use super::book::Crossing;
 use super::overage::Overage;
 use super::reading::Reading;
 use super::tightness::{Share, Tightness};
+use super::turn::Wait;
 
 /// The answer to one call: one status for each descriptor, in order.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Verdict<'a> {
     pub admitted: bool,
     pub at: Timestamp,
@@ -35,6 +36,9 @@ pub struct Verdict<'a> {
     pub overages: Vec<Overage<'a>>,
     /// What became of the id that the call brought along.
     pub id: IdUse,
+    /// If there is one, the call is neither admitted nor refused, and nothing else here is to be
+    /// told: it waits, and is decided again. Only a call that was given a turn waits.
+    pub wait: Option<Box<Wait>>,
     /// The entries of each descriptor, where the directory has added to them and a speaker may
     /// name them to a refused caller; else empty.
     pub directed: Box<[OwnedEntries]>,

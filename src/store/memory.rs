@@ -108,16 +108,17 @@ impl Memory {
             hits.iter().map(|hit| shards.fit(hit, now)).collect();
         let has_room = |(hit, fit): (&Hit<'_>, &Fit)| !hit.votes || *fit == Fit::Now;
         let admitted = !refused && hits.iter().zip(&fits).all(has_room);
+        let wait_us = if admitted || refused { None } else { wait_us(hits, &fits) };
         let (mut taken, mut charged) = (Takings::from_elem(Taken::default(), hits.len()), false);
         for (hit, taken) in hits.iter().zip(&mut taken) {
             let (charge, pool) =
                 if admitted { (hit.charge, hit.pool) } else { (hit.charge_refused, 0) };
-            if charge > 0 {
+            if charge > 0 && wait_us.is_none() {
                 *taken = shards.take(hit, charge, pool, slots, now);
                 charged = true;
             }
         }
-        for hit in hits.iter().filter(|hit| hit.give_back > 0) {
+        for hit in hits.iter().filter(|hit| hit.give_back > 0 && wait_us.is_none()) {
             shards.give_back(hit, now);
             charged = true;
         }
@@ -134,7 +135,7 @@ impl Memory {
         let outcomes = parts
             .map(|((hit, fit), taken)| shards.outcome(hit, (fit, taken), pending(hit), slots, now));
         let outcomes = outcomes.collect();
-        Applied { admitted, outcomes, ticket: shards.ticket }
+        Applied { admitted, wait_us, outcomes, ticket: shards.ticket }
     }
 
     /// Drops the expired counters of one shard, numbered from 0 to [`SHARDS`] exclusive, and says
@@ -207,6 +208,17 @@ impl Default for Memory {
     fn default() -> Memory {
         Memory::new()
     }
+}
+
+/// How long a decision that finds no room waits for all of it; none if that is too long anywhere.
+fn wait_us(hits: &[Hit<'_>], fits: &[Fit]) -> Option<u64> {
+    let refusing = hits.iter().zip(fits).filter(|(hit, fit)| hit.votes && **fit != Fit::Now);
+    refusing
+        .map(|(hit, fit)| match fit {
+            Fit::After(wait_us) if *wait_us <= hit.wait_us_max => Some(*wait_us),
+            _ => None,
+        })
+        .try_fold(0, |longest, wait_us| Some(wait_us?.max(longest)))
 }
 
 /// The shard of the ledger that is gone through with a shard of counters: every so many of these

@@ -34,14 +34,43 @@ pub(super) type Takings = SmallVec<[Taken; HITS_INLINE]>;
 impl Locked<'_> {
     /// Whether a counter and its grant together have room. What the grant has no room for must fit
     /// into the counter, so that a promised wait is exact with a grant as well.
+    ///
+    /// What stands in line ahead is let go first, of the grant as well.
     pub(super) fn fit(&self, hit: &Hit<'_>, now: Timestamp) -> Fit {
-        let own = hit.demand.saturating_sub(hit.pool);
-        if own == 0 && hit.pool > 0 {
+        let all = hit.ahead.saturating_add(hit.demand).saturating_sub(hit.pool);
+        if all == 0 && hit.pool > 0 {
             return Fit::Now;
         }
+        let own = all.min(hit.demand);
+        self.fit_behind(hit, all - own, own, now)
+    }
+
+    fn fit_behind(&self, hit: &Hit<'_>, ahead: u64, own: u64, now: Timestamp) -> Fit {
         match self.get(hit.key, now) {
-            Some(state) => algorithm::fit(&hit.terms, state, now, own),
-            None => algorithm::fit(&hit.terms, &algorithm::fresh(hit.terms.limit), now, own),
+            Some(state) => algorithm::fit_behind(&hit.terms, state, now, ahead, own),
+            None => {
+                let fresh = algorithm::fresh(hit.terms.limit);
+                algorithm::fit_behind(&hit.terms, &fresh, now, ahead, own)
+            }
+        }
+    }
+
+    /// What is told of a hit. A line may be too long to say when its end will come; a caller who
+    /// cannot join it is told the wait as if nobody stood there, or until nothing is used.
+    fn room(&self, hit: &Hit<'_>, fit: Fit, now: Timestamp) -> Room {
+        let fit = match fit {
+            Fit::Never if hit.ahead > 0 => {
+                match self.fit_behind(hit, 0, hit.demand.saturating_sub(hit.pool), now) {
+                    Fit::Now => Fit::After(self.reading(hit, now, 0).reset_us.max(1)),
+                    alone => alone,
+                }
+            }
+            fit => fit,
+        };
+        match fit {
+            Fit::Now => Room::Enough,
+            Fit::After(wait_us) => Room::After(wait_us),
+            Fit::Never => Room::Never,
         }
     }
 
@@ -121,11 +150,7 @@ impl Locked<'_> {
         slots: &[HeldUntil],
         now: Timestamp,
     ) -> Outcome {
-        let room = match fit {
-            Fit::Now => Room::Enough,
-            Fit::After(wait_us) => Room::After(wait_us),
-            Fit::Never => Room::Never,
-        };
+        let room = self.room(hit, fit, now);
         let Reading { used, remaining, mut reset_us } = self.reading(hit, now, pending);
         if pending > 0
             && matches!(hit.terms.limit.algorithm, Algorithm::Concurrency)
