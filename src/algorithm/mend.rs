@@ -63,7 +63,8 @@ pub fn mark(limit: &Limit, now: Timestamp, reset_us: u64, slot: u128) -> Mark {
         // The newest stamp is the one that leaves last.
         Algorithm::SlidingLog { window_us } => {
             let newest_us = now.plus(reset_us).as_micros().saturating_sub(window_us);
-            Mark::Stamp { at: Timestamp::from_micros(newest_us) }
+            // If the call itself gave its hits back, the newest is somebody else's.
+            Mark::Stamp { at: now.max(Timestamp::from_micros(newest_us)) }
         }
         Algorithm::TokenBucket { .. } => Mark::Level { empty_at: now.plus(reset_us) },
         Algorithm::Concurrency => Mark::Slot { id: slot },

@@ -114,7 +114,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         let ids = self.known.iter().flat_map(|known| &known.ids);
         let mut keys: NoteKeys = ids.map(|id| id.key).collect();
         for hit in &self.hits {
-            if granted && hit.votes {
+            if granted && hit.terms.on_exceed.votes() {
                 keys.push(NoteKey::of_counter(Kind::Grant, hit.key));
             }
             if hit.terms.limit.archive {
@@ -159,9 +159,10 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         self.watched.clear();
     }
 
-    /// Gives each hit that votes what is left of its counter's grant.
+    /// Gives each hit of a limit that refuses what is left of its counter's grant, to be used or
+    /// only shown.
     pub fn fund(&mut self, notes: &Open<'_>) {
-        for hit in self.hits.iter_mut().filter(|hit| hit.votes) {
+        for hit in self.hits.iter_mut().filter(|hit| hit.terms.on_exceed.votes()) {
             if matches!(hit.terms.budget, Budget::Requests(_)) {
                 let key = NoteKey::of_counter(Kind::Grant, hit.key);
                 hit.pool = super::book::left_of_grant(notes, key, self.now);

@@ -50,7 +50,7 @@ pub fn changing_plans() -> impl Strategy<Value = (Rules, Vec<Call>)> {
         let windows_us = plans[0].1.iter().map(|limit| limit.measure.window_us()).collect();
         let calls = traffic::calls(windows_us, vec(descriptor(false), 1..2), 50);
         let rules = vec![dear(by_plan.clone())];
-        (Just(Rules { zone: "UTC", overrides: true, plans, rules }), calls)
+        (Just(Rules { plans, ..Rules::of(rules) }), calls)
     })
 }
 
@@ -98,7 +98,7 @@ pub fn rule_set() -> impl Strategy<Value = Rules> {
         let named = ["r", "s", "t"].into_iter().zip([first].into_iter().chain(others));
         named.map(|(name, limits)| dear(Rule::by_key(name, limits))).collect()
     });
-    (rules, plans()).prop_map(|(rules, plans)| Rules { zone: "UTC", overrides: true, plans, rules })
+    (rules, plans()).prop_map(|(rules, plans)| Rules { plans, ..Rules::of(rules) })
 }
 
 /// This rule with costs: an export costs three, a look costs nothing.

@@ -28,6 +28,14 @@ pub fn promise<S: Strategy>(cases: u32, inputs: S, holds: impl Fn(S::Value) -> T
 
 /// The real limiter answers every call as the model does. Returns the answers.
 pub fn agree(rules: &Rules, calls: &[Call]) -> Result<Vec<Answer>, TestCaseError> {
+    agree_and_tell(rules, calls).map(|(answers, _)| answers)
+}
+
+/// What happened how often.
+pub type Seen = BTreeMap<&'static str, usize>;
+
+/// The same, and what happened on the way.
+pub fn agree_and_tell(rules: &Rules, calls: &[Call]) -> Result<(Vec<Answer>, Seen), TestCaseError> {
     let compiled = compile(rules);
     let (system, mut model) = (System::new(&compiled), Model::new(rules));
     let mut answers = Vec::new();
@@ -36,7 +44,7 @@ pub fn agree(rules: &Rules, calls: &[Call]) -> Result<Vec<Answer>, TestCaseError
         prop_assert_eq!(&answer, &expected, "call {} of {:?}", number, call);
         answers.push(answer);
     }
-    Ok(answers)
+    Ok((answers, model.seen))
 }
 
 /// Moments and amounts that passed, of calls with one descriptor that cost what they hit.

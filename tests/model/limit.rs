@@ -24,11 +24,26 @@ pub struct Limit {
 
 #[derive(Clone, Debug)]
 pub enum Measure {
-    Fixed { seconds: u64 },
-    Calendar { period: Period, zone: TimeZone, anchor: Option<i8> },
-    Log { seconds: u64 },
-    Estimate { seconds: u64 },
-    Bucket { seconds: u64, burst: u64 },
+    Fixed {
+        seconds: u64,
+    },
+    Calendar {
+        period: Period,
+        zone: TimeZone,
+        anchor: Option<i8>,
+    },
+    Log {
+        seconds: u64,
+    },
+    Estimate {
+        seconds: u64,
+    },
+    Bucket {
+        seconds: u64,
+        burst: u64,
+    },
+    /// Calls that go on at once.
+    Slots,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +71,27 @@ pub struct Charged {
     pub budget: Option<u64>,
     /// The window that they fell into, by name.
     pub window: String,
+    /// What a bucket was given back at that moment, in parts.
+    pub back: u128,
+    /// By whom and until when slots are held.
+    pub held: Held,
+}
+
+/// By which call, if it said which it is, and until when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub by: Option<String>,
+    pub until: u64,
+}
+
+/// Where in a counter's time something was taken.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub at: u64,
+    pub window: String,
+    /// When nothing would be used any more, had nobody come since.
+    pub empty_at: u64,
+    pub held: Held,
 }
 
 impl Limit {
@@ -72,10 +108,59 @@ impl Limit {
         }
     }
 
-    pub fn charge(&self, history: &mut Vec<Charged>, at: u64, amount: u64) {
+    pub fn charge(&self, history: &mut Vec<Charged>, at: u64, amount: u64, held: &Held) {
         let at = self.measure.moment(history, at);
         let window = self.measure.window(at);
-        history.push(Charged { at, amount, budget: self.budget, window });
+        let (budget, held) = (self.budget, held.clone());
+        history.push(Charged { at, amount, budget, window, back: 0, held });
+    }
+
+    /// Takes so many of the newest hits away that still count.
+    pub fn give_back(&self, history: &mut Vec<Charged>, at: u64, amount: u64) {
+        let now = self.measure.moment(history, at);
+        let window_us = self.measure.window_us();
+        let window = self.measure.window(now);
+        match self.measure {
+            Measure::Bucket { .. } => {
+                self.empty(history, now, u128::from(amount) * self.measure.parts())
+            }
+            Measure::Slots => {
+                // Those that would be held the longest.
+                history.sort_by_key(|hit| hit.held.until);
+                take_away(history, amount, |hit| at < hit.held.until);
+            }
+            Measure::Log { .. } => take_away(history, amount, |hit| now < hit.at + window_us),
+            Measure::Estimate { .. } => {
+                take_away(history, amount, |hit| now / window_us <= hit.at / window_us + 1);
+            }
+            _ => take_away(history, amount, |hit| hit.window == window),
+        }
+    }
+
+    /// Takes away so many hits that were taken there, if they still count.
+    pub fn put_back(&self, history: &mut Vec<Charged>, at: u64, amount: u64, taken: &Taken) {
+        let now = self.measure.moment(history, at);
+        let window_us = self.measure.window_us();
+        match self.measure {
+            Measure::Bucket { .. } => {
+                let drains = u128::from(taken.empty_at.saturating_sub(now));
+                let left = drains * u128::from(self.budget.unwrap_or(u64::MAX));
+                let back = (u128::from(amount) * self.measure.parts()).min(left);
+                self.empty(history, now, back);
+            }
+            Measure::Slots => history.retain(|hit| hit.held != taken.held),
+            Measure::Log { .. } => take_away(history, amount, |hit| hit.at == taken.at),
+            Measure::Estimate { .. } => {
+                take_away(history, amount, |hit| hit.at / window_us == taken.at / window_us);
+            }
+            // Of a window that has closed it is all the same.
+            _ => take_away(history, amount, |hit| hit.window == taken.window),
+        }
+    }
+
+    fn empty(&self, history: &mut Vec<Charged>, at: u64, back: u128) {
+        let (budget, held) = (self.budget, Held::default());
+        history.push(Charged { at, amount: 0, budget, window: String::new(), back, held });
     }
 
     /// Whether `cost` more would keep the promise.
@@ -131,15 +216,17 @@ impl Limit {
                 in_window(number) * u128::from(window_us) + before * covered_us
             }
             Measure::Bucket { seconds, .. } => self.overhang(history, seconds, now),
+            Measure::Slots => sum(&|hit| at < hit.held.until),
         }
     }
 
     /// The promise of a bucket read backwards: over all spans that end now, the most that came
-    /// in beyond what the span gave back.
+    /// in beyond what the span, and people in it, gave back.
     fn overhang(&self, history: &[Charged], seconds: u64, now: u64) -> u128 {
         let over_span = |first: usize| {
             let came: u128 = history[first..].iter().map(|hit| u128::from(hit.amount)).sum();
-            let given_back = self.given_back(&history[first..], now);
+            let by_people: u128 = history[first..].iter().map(|hit| hit.back).sum();
+            let given_back = by_people + self.given_back(&history[first..], now);
             (came * u128::from(seconds * SECOND_US)).saturating_sub(given_back)
         };
         (0..history.len()).map(over_span).max().unwrap_or(0)
@@ -158,6 +245,10 @@ impl Limit {
 }
 
 impl Measure {
+    pub fn is_slots(&self) -> bool {
+        matches!(self, Measure::Slots)
+    }
+
     /// The length for which gaps are worth choosing; about right for the calendar.
     pub fn window_us(&self) -> u64 {
         let seconds = match self {
@@ -165,6 +256,8 @@ impl Measure {
             | Measure::Log { seconds }
             | Measure::Estimate { seconds }
             | Measure::Bucket { seconds, .. } => *seconds,
+            // Holds of the tests last about as long.
+            Measure::Slots => 60,
             Measure::Calendar { period: Period::Hour, .. } => 3600,
             Measure::Calendar { period: Period::Day, .. } => 86_400,
             Measure::Calendar { period: Period::Week, .. } => 7 * 86_400,
@@ -235,6 +328,15 @@ fn first_day(period: Period, day: i8, mut date: Date) -> Date {
         date = date.yesterday().expect("a date of this age");
     }
     date
+}
+
+/// Takes so many hits away of those, the newest first.
+fn take_away(history: &mut [Charged], mut amount: u64, of: impl Fn(&Charged) -> bool) {
+    for hit in history.iter_mut().rev().filter(|hit| of(hit)) {
+        let away = hit.amount.min(amount);
+        hit.amount -= away;
+        amount -= away;
+    }
 }
 
 /// The first moment from `from` on at which something holds that then holds for ever.

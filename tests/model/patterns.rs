@@ -46,12 +46,9 @@ pub fn matching_rules() -> impl Strategy<Value = Rules> {
     let rule = (conditions(), count_by, vec(cost, 0..3));
     vec(rule, 1..25).prop_map(|rules| {
         let limit = Limit::plain(1, Measure::Fixed { seconds: 1 });
-        let rule = |(number, (conditions, count_by, costs))| Rule {
-            name: format!("r{number}"),
-            conditions,
-            count_by,
-            costs,
-            limits: Limits::Own(vec![limit.clone()]),
+        let rule = |(number, (conditions, count_by, costs))| {
+            let rule = Rule::by_key(&format!("r{number}"), Limits::Own(vec![limit.clone()]));
+            Rule { conditions, count_by, costs, ..rule }
         };
         let rules = rules.into_iter().enumerate().map(rule).collect();
         Rules { rules, ..Rules::by_key(Vec::new()) }

@@ -8,6 +8,8 @@ use super::limit::Limit;
 pub struct Rules {
     pub zone: &'static str,
     pub overrides: bool,
+    /// Whether a descriptor that no rule is for is refused.
+    pub unmatched_denied: bool,
     pub plans: Vec<(&'static str, Vec<Limit>)>,
     pub rules: Vec<Rule>,
 }
@@ -19,6 +21,23 @@ pub struct Rule {
     pub count_by: Vec<&'static str>,
     pub costs: Vec<(Conditions, u64)>,
     pub limits: Limits,
+    /// The rule whose counters it shares.
+    pub counter: Option<&'static str>,
+    /// Rules, and limits as `rule.limit`.
+    pub replaces: Vec<&'static str>,
+    pub refundable: bool,
+    /// Percent of its counters that are held to it.
+    pub enforced: u64,
+    pub hold: Option<Hold>,
+    /// Seconds for which the value of `id` is charged once.
+    pub dedupe_s: Option<u64>,
+}
+
+/// Calls hold what they take by the value of `id`, until one with `phase` `done` ends that.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    pub estimate: Option<u64>,
+    pub expires_s: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -54,14 +73,36 @@ impl Rules {
     /// One rule named `r` that counts by `key`.
     pub fn by_key(limits: Vec<Limit>) -> Rules {
         let rule = Rule::by_key("r", Limits::Own(limits));
-        Rules { zone: "UTC", overrides: true, plans: Vec::new(), rules: vec![rule] }
+        Rules::of(vec![rule])
+    }
+
+    /// These rules, with whatever else is usual.
+    pub fn of(rules: Vec<Rule>) -> Rules {
+        Rules { zone: "UTC", overrides: true, unmatched_denied: false, plans: Vec::new(), rules }
     }
 
     pub fn applying<'r>(&'r self, entries: &'r [Entry]) -> impl Iterator<Item = &'r Rule> {
         self.rules.iter().filter(|rule| {
-            let counted = rule.count_by.iter().all(|key| last(entries, key).is_some());
+            let counted =
+                self.counting(rule).count_by.iter().all(|key| last(entries, key).is_some());
             counted && all_hold(&rule.conditions, entries)
         })
+    }
+
+    /// The rule of this name.
+    pub fn rule(&self, name: &str) -> &Rule {
+        self.rules.iter().find(|rule| rule.name == name).expect("a rule of the case")
+    }
+
+    /// The rule whose counters a rule charges.
+    pub fn counting<'r>(&'r self, rule: &'r Rule) -> &'r Rule {
+        rule.counter.map_or(rule, |name| self.rule(name))
+    }
+
+    /// What one hit costs: by the rule's own costs, or else by those of whose counters it shares.
+    pub fn cost(&self, rule: &Rule, entries: &[Entry]) -> u64 {
+        let costing = if rule.costs.is_empty() { self.counting(rule) } else { rule };
+        costing.cost(entries)
     }
 
     /// The limits that a rule holds a descriptor to; none if no plan serves it.
@@ -79,10 +120,22 @@ impl Rules {
 
 impl Rule {
     pub fn by_key(name: &str, limits: Limits) -> Rule {
-        let (conditions, costs) = (Conditions::new(), Vec::new());
-        Rule { name: name.into(), conditions, count_by: vec!["key"], costs, limits }
+        Rule {
+            name: name.into(),
+            conditions: Conditions::new(),
+            count_by: vec!["key"],
+            costs: Vec::new(),
+            limits,
+            counter: None,
+            replaces: Vec::new(),
+            refundable: false,
+            enforced: 100,
+            hold: None,
+            dedupe_s: None,
+        }
     }
 
+    /// What one hit costs by this rule's own costs.
     pub fn cost(&self, entries: &[Entry]) -> u64 {
         let first = self.costs.iter().find(|(conditions, _)| all_hold(conditions, entries));
         first.map_or(1, |(_, cost)| *cost)

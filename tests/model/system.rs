@@ -2,9 +2,11 @@
 
 use tollgate::config::{self, Source};
 use tollgate::key::HashKey;
+use tollgate::limit::Durability;
 use tollgate::limiter::{self, Standing, Verdict};
 use tollgate::query::{self, Query};
 use tollgate::rules::RuleSet;
+use tollgate::store::ledger::{Grant, Kind, Note, NoteKey};
 use tollgate::store::{Memory, SHARDS};
 use tollgate::time::Timestamp;
 
@@ -47,6 +49,21 @@ impl<'s> System<'s> {
         let query = Query { domain: call.domain, descriptors, receipt: None };
         let now = Timestamp::from_micros(call.at);
         answer(&limiter::decide(self.rules, &self.store, &query, now))
+    }
+
+    /// Gives the counter of a limit, as these entries are counted, so much more until then.
+    pub fn grant(&self, label: &str, entries: &[(&str, &str)], hits: u64, until: u64) {
+        let domain = self.rules.domain("shop").expect("a domain that was loaded");
+        let (rule, _) = label.split_once('.').expect("rule and limit");
+        let (rule, limit) = (domain.rule(rule), domain.limit(label));
+        let (rule, limit) = (rule.expect("a rule"), limit.expect("a limit"));
+        let entries = entries.iter().copied().collect();
+        let counter = rule.identity(&entries).counter(limit.tag);
+        let key = NoteKey::of_counter(Kind::Grant, counter);
+        let (domain, label) = ("shop".to_owned(), label.to_owned());
+        let note = Note::Grant(Grant { domain, label, granted: hits, left: hits });
+        let until = Timestamp::from_micros(until);
+        self.store.ledger().open(&[key]).put(key, note, until, Durability::Ordinary);
     }
 
     /// Counters held.

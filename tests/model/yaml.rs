@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::limit::{Limit, Measure, OnExceed, Period};
-use super::rules::{Conditions, Limits, Rule, Rules, Test, Values};
+use super::rules::{Conditions, Hold, Limits, Rule, Rules, Test, Values};
 
 pub fn file(domain: &str, rules: &Rules) -> String {
-    let Rules { zone, overrides, plans, rules } = rules;
+    let Rules { zone, overrides, unmatched_denied, plans, rules } = rules;
     let mut text = format!("domain: {domain}\ntime_zone: {zone}\noverrides: {overrides}\n");
+    if *unmatched_denied {
+        text += "unmatched: deny\n";
+    }
     if !plans.is_empty() {
         text += "plans:\n";
         for (name, limits) in plans {
@@ -28,7 +31,8 @@ fn rule(rule: &Rule) -> String {
     if !rule.conditions.is_empty() {
         text += &format!("    match: {}\n", conditions(&rule.conditions));
     }
-    if !rule.count_by.is_empty() {
+    text += &dialect(rule);
+    if rule.counter.is_none() && !rule.count_by.is_empty() {
         text += &format!("    count_by: [{}]\n", rule.count_by.join(", "));
     }
     if !rule.costs.is_empty() {
@@ -46,6 +50,32 @@ fn rule(rule: &Rule) -> String {
     text + "    " + &limits + "\n"
 }
 
+/// What a rule says beyond whom it is for and how much they may.
+fn dialect(rule: &Rule) -> String {
+    let mut text = String::new();
+    if let Some(counter) = rule.counter {
+        text += &format!("    counter: {counter}\n");
+    }
+    if !rule.replaces.is_empty() {
+        text += &format!("    replaces: [{}]\n", rule.replaces.join(", "));
+    }
+    if rule.refundable {
+        text += "    refundable: true\n";
+    }
+    if rule.enforced < 100 {
+        text += &format!("    enforce: {}%\n", rule.enforced);
+    }
+    if let Some(Hold { estimate, expires_s }) = rule.hold {
+        let estimate = estimate.map_or(String::new(), |hits| format!("estimate: {hits}, "));
+        let hold = format!("by: id, settle: {{ phase: done }}, {estimate}expires: {expires_s}s");
+        text += &format!("    hold: {{ {hold} }}\n");
+    }
+    if let Some(seconds) = rule.dedupe_s {
+        text += &format!("    dedupe: {{ by: id, for: {seconds}s }}\n");
+    }
+    text
+}
+
 fn limit_list(limits: &[Limit]) -> String {
     let limits: Vec<String> = limits.iter().map(limit).collect();
     format!("limits: [{}]", limits.join(", "))
@@ -58,6 +88,7 @@ fn limit(limit: &Limit) -> String {
         Measure::Log { seconds } => format!("per: {seconds}s, algorithm: sliding_log"),
         Measure::Estimate { seconds } => format!("per: {seconds}s, algorithm: sliding_window"),
         Measure::Bucket { seconds, burst } => format!("per: {seconds}s, burst: {burst}"),
+        Measure::Slots => "algorithm: concurrency".to_owned(),
         Measure::Calendar { period, anchor, .. } => {
             let anchor = anchor.map_or(String::new(), |day| anchor_day(*period, day));
             format!("per: {}, algorithm: calendar{anchor}", period_name(*period))

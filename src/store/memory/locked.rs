@@ -97,6 +97,11 @@ impl Locked<'_> {
             0 => charge,
             _ => charge.min(self.reading(hit, now, 0).remaining),
         };
+        let taken = Taken { of_counter, of_grant: charge - of_counter };
+        if of_counter == 0 {
+            // The grant pays for all of it, and the counter is not to remember a hit of nothing.
+            return taken;
+        }
         let slot = slots.get(usize::from(hit.slot));
         self.change(hit, now, |state| {
             algorithm::charge(&hit.terms, state, now, of_counter);
@@ -104,7 +109,7 @@ impl Locked<'_> {
                 algorithm::hold(state, now, Slot { id, hits: of_counter, expires_at });
             }
         });
-        Taken { of_counter, of_grant: charge - of_counter }
+        taken
     }
 
     /// Lowers what is used; of a counter that holds nothing there is nothing to give back.
