@@ -7,8 +7,9 @@ use std::{env, error::Error, fs, path::PathBuf};
 use protox::prost::Message as _;
 
 const ROOT: &str = "proto";
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "envoy/service/ratelimit/v3/rls.proto",
+    "tollgate/v1/bans.proto",
     "tollgate/v1/directory.proto",
     "tollgate/v1/quotas.proto",
 ];

@@ -30,13 +30,23 @@ pub struct Who(pub SocketAddr);
 pub struct Entry<'a> {
     pub at: Timestamp,
     pub who: Who,
-    /// What was asked for: reset, adjust, erase, or a change of the directory.
+    /// What was asked for: reset, adjust, erase, a change of the directory or of a ban.
     pub what: &'a str,
     pub domain: &'a str,
     pub entries: Vec<(&'a str, &'a str)>,
     pub counters: Vec<Counter<'a>>,
     /// A row of the directory that was set, as JSON.
     pub row: Option<&'a str>,
+    /// A ban that was set or lifted.
+    pub ban: Option<Ban<'a>>,
+}
+
+/// What is written of a ban.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Ban<'a> {
+    pub rule: &'a str,
+    pub why: &'a str,
+    pub until: &'a str,
 }
 
 /// What a change did to one counter.
@@ -58,6 +68,8 @@ struct Line<'a> {
     counters: &'a [Counter<'a>],
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ban: Option<Ban<'a>>,
 }
 
 /// Where changes are written down.
@@ -111,6 +123,7 @@ fn line<'a>(entry: &'a Entry<'a>) -> Line<'a> {
         entries: entry.entries.iter().map(|(key, value)| (*key, shown(value))).collect(),
         counters: &entry.counters,
         row: entry.row,
+        ban: entry.ban,
     }
 }
 

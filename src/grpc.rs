@@ -2,6 +2,7 @@
 //!
 //! The only place with wire types and status codes. Nothing here decides.
 
+mod bans;
 mod directory;
 mod from_proto;
 mod health;
@@ -22,6 +23,7 @@ use crate::gate::Gate;
 use crate::quota::Quota;
 
 use self::proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
+use self::proto::tollgate::v1::bans_server::BansServer;
 use self::proto::tollgate::v1::directory_server::DirectoryServer;
 use self::proto::tollgate::v1::quotas_server::QuotasServer;
 use self::ratelimit::RateLimit;
@@ -98,10 +100,12 @@ pub fn routes(gate: Arc<Gate>, health: &Health) -> Routes {
 pub fn people_routes(quota: Arc<Quota>, bytes_max: usize) -> Routes {
     let directory = DirectoryServer::new(directory::Service::new(quota.clone()))
         .max_decoding_message_size(bytes_max);
+    let bans =
+        BansServer::new(bans::Service::new(quota.clone())).max_decoding_message_size(bytes_max);
     let quotas =
         QuotasServer::new(quotas::Service::new(quota)).max_decoding_message_size(bytes_max);
-    let routes = Routes::new(quotas).add_service(directory);
-    with_reflection(routes, &["tollgate.v1.Quotas", "tollgate.v1.Directory"])
+    let routes = Routes::new(quotas).add_service(directory).add_service(bans);
+    with_reflection(routes, &["tollgate.v1.Quotas", "tollgate.v1.Directory", "tollgate.v1.Bans"])
 }
 
 /// Adds both versions of reflection, which list these services and themselves.

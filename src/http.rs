@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod ask;
+mod bans;
 mod change;
 mod directory;
 mod metrics;
@@ -61,6 +62,9 @@ pub fn router(quota: Arc<Quota>, access: Arc<Access>) -> Router {
         .route("/v1/reset", post(change::reset))
         .route("/v1/adjust", post(change::adjust))
         .route("/v1/erase", post(change::erase))
+        .route("/v1/bans", get(bans::see))
+        .route("/v1/ban", post(bans::ban))
+        .route("/v1/unban", post(bans::unban))
         .route("/v1/directory", get(directory::see).put(directory::set).delete(directory::remove))
         .method_not_allowed_fallback(wrong_method)
         .with_state(people.clone());

@@ -4,6 +4,7 @@
 //! and for gRPC; knows neither. A change is written to the audit log at once, and is on disk where
 //! its limit is kept there, before it is told.
 
+mod bans;
 mod describe;
 mod directory;
 mod erase;
@@ -11,6 +12,7 @@ mod resolve;
 mod usage;
 mod words;
 
+pub use self::bans::{BANS_MAX, BANS_USUAL, BanCount, BanInForce, Bans, Sentence};
 pub use self::describe::{DomainRules, LimitInForce, RuleInForce, Status};
 pub use self::directory::{Origin, PAGE_MAX, PAGE_USUAL, Page, RowInForce, RowSet};
 pub use self::erase::{Erased, Unreachable};
@@ -159,6 +161,7 @@ impl Quota {
         let found = erase::find(resolve::domain(&rules, subject)?, subject, now)?;
         let mut made = make(self.gate.memory(), &found.targets, Change::Remove, now)?;
         made.counters.retain(|counter| counter.before > 0);
+        made.ticket = made.ticket.max(found.forget_bans(self.gate.memory()));
         Ok((made, found.unreachable))
     }
 
@@ -180,6 +183,7 @@ impl Quota {
             entries: subject.entries.iter().map(|entry| (entry.key, entry.value)).collect(),
             counters: made.counters.iter().map(audited).collect(),
             row: None,
+            ban: None,
         };
         self.write_down(line.to_line().map_err(|e| unaudited(&e))?).await?;
         on_disk(&self.gate, made.ticket).await?;

@@ -84,7 +84,7 @@ impl Quotas for Service {
     }
 }
 
-fn subject<'a>(domain: &'a str, entries: &'a [v1::Entry]) -> Subject<'a> {
+pub fn subject<'a>(domain: &'a str, entries: &'a [v1::Entry]) -> Subject<'a> {
     let entries = entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect();
     Subject { domain, entries }
 }

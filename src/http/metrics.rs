@@ -9,6 +9,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use crate::gate::Phase;
+use crate::quota::BanCount;
 use crate::store::journal::Condition;
 
 use super::People;
@@ -41,6 +42,13 @@ fn text(people: &People) -> String {
         let labels = format!("{{domain={},limit={}}}", quoted(&domain), quoted(&limit));
         text.sample("tollgate_overage_hits_total", &labels, hits);
     }
+    let bans = people.quota.ban_counts();
+    let labels =
+        |it: &BanCount| format!("{{domain={},rule={}}}", quoted(&it.domain), quoted(&it.rule));
+    text.family("tollgate_bans", "gauge", "Bans in force by rule, those only shown included.");
+    bans.iter().for_each(|it| text.sample("tollgate_bans", &labels(it), it.in_force));
+    text.family("tollgate_bans_total", "counter", "Bans that fell since the rules were loaded.");
+    bans.iter().for_each(|it| text.sample("tollgate_bans_total", &labels(it), it.fallen));
     let alerts = gate.alerts();
     text.family("tollgate_alerts_total", "counter", "Alerts, by what became of them.");
     text.sample("tollgate_alerts_total", "{outcome=\"delivered\"}", alerts.delivered);

@@ -203,6 +203,7 @@ impl Quota {
             entries,
             counters: Vec::new(),
             row: row.as_deref(),
+            ban: None,
         };
         self.write_down(line.to_line().map_err(|error| unaudited(&error))?).await?;
         on_disk(&self.gate, ticket).await

@@ -2,11 +2,14 @@
 
 use crate::algorithm::mend;
 use crate::calendar;
-use crate::limit::Limit;
+use crate::limit::{Durability, Limit};
 use crate::query::Entries;
 use crate::rules::{Domain, Rule};
+use crate::store::journal::Ticket;
+use crate::store::{Memory, NoteKey};
 use crate::time::Timestamp;
 
+use super::bans;
 use super::resolve::{self, Target};
 use super::{Changed, Refusal, Subject};
 
@@ -34,6 +37,17 @@ pub struct Unreachable {
 pub struct Found<'r> {
     pub targets: Vec<Target<'r>>,
     pub unreachable: Vec<Unreachable>,
+    /// Notes of bans, and of what counts towards them.
+    bans: Vec<NoteKey>,
+}
+
+impl Found<'_> {
+    /// Removes the bans of these entries, and what counts towards them.
+    pub fn forget_bans(&self, memory: &Memory) -> Option<Ticket> {
+        let forget =
+            |&key: &NoteKey| memory.ledger().open(&[key]).remove(key, Durability::Strict).1;
+        self.bans.iter().filter_map(forget).max()
+    }
 }
 
 pub fn find<'r>(
@@ -41,7 +55,7 @@ pub fn find<'r>(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Found<'r>, Refusal> {
-    let mut found = Found { targets: Vec::new(), unreachable: Vec::new() };
+    let mut found = Found { targets: Vec::new(), unreachable: Vec::new(), bans: Vec::new() };
     let row = domain.row(&subject.entries);
     let entries = &subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
     for rule in domain.rules().iter().filter(|rule| may_have_applied(rule, &subject.entries)) {
@@ -54,6 +68,7 @@ pub fn find<'r>(
         if missing.is_empty() {
             let terms = |limit: &'r Limit| limit.terms();
             found.targets.extend(resolve::targets(rule, rule.all_limits(), entries, terms));
+            found.bans.extend(rule.banned_identity(entries).into_iter().flat_map(bans::keys));
         } else {
             found.unreachable.extend(unreachable(rule, &missing, now));
         }
@@ -62,7 +77,7 @@ pub fn find<'r>(
     found.targets.sort_by_key(|target| target.key);
     found.targets.dedup_by_key(|target| target.key);
     found.targets.sort_by(|a, b| a.label().cmp(b.label()));
-    if found.targets.is_empty() && found.unreachable.is_empty() {
+    if found.targets.is_empty() && found.unreachable.is_empty() && found.bans.is_empty() {
         return Err(resolve::no_rule(domain));
     }
     Ok(found)

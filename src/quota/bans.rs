@@ -1,0 +1,287 @@
+//! Who is kept out: people see bans, set them by hand and lift them.
+//!
+//! A ban is found by its rule and the values that the rule counts by, in the same way as a call
+//! meets it.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use crate::audit::{self, Who};
+use crate::calendar;
+use crate::key::Identity;
+use crate::limit::Durability;
+use crate::query::Entries;
+use crate::rules::{Domain, Rule, Stance};
+use crate::store::NoteKey;
+use crate::store::journal::Ticket;
+use crate::store::ledger::{self, Kind, Note};
+use crate::time::{SECOND_US, Timestamp};
+
+use super::{Quota, Refusal, Subject, on_disk, resolve, unaudited};
+
+/// Bans of one answer.
+pub const BANS_MAX: usize = 1000;
+
+/// And so many where the question does not say.
+pub const BANS_USUAL: usize = 100;
+
+/// A ban by hand lasts a year at most, as one of the rules does.
+const FOR_S_MAX: u64 = 365 * 86_400;
+
+/// What is said of a ban is a sentence; it is kept with the ban and shown with it.
+const WHY_CHARS_MAX: usize = 200;
+
+/// What is said where somebody sets a ban and does not say why.
+const BY_HAND: &str = "set by hand";
+
+/// A ban in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanInForce {
+    pub rule: String,
+    /// Whom it keeps out, as values are shown to people.
+    pub values: Vec<(String, String)>,
+    pub why: String,
+    pub since: String,
+    pub until: String,
+    /// Until it ends, rounded up.
+    pub reset_seconds: u64,
+    /// How many bans in a row this is.
+    pub strikes: u32,
+    /// Only shown: nobody is kept out.
+    pub shadow: bool,
+}
+
+/// The latest bans of a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bans {
+    pub bans: Vec<BanInForce>,
+    /// How many are in force, shown or not.
+    pub total: u64,
+}
+
+/// How the bans of one rule stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanCount {
+    pub domain: String,
+    pub rule: String,
+    pub in_force: u64,
+    /// Since the rules were loaded.
+    pub fallen: u64,
+}
+
+/// A ban that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sentence<'a> {
+    pub rule: &'a str,
+    pub for_s: u64,
+    pub why: Option<&'a str>,
+}
+
+/// A change that is made, but may not be on disk.
+struct Made {
+    at: Timestamp,
+    ban: BanInForce,
+    ticket: Option<Ticket>,
+}
+
+impl Quota {
+    /// So many of the bans in force, the latest first; of one rule if it is named.
+    pub fn bans(&self, domain: &str, rule: Option<&str>, limit: usize) -> Result<Bans, Refusal> {
+        self.restored()?;
+        if !(1..=BANS_MAX).contains(&limit) {
+            return Err(Refusal::Invalid(format!("limit is {limit}; write 1 to {BANS_MAX}")));
+        }
+        let (rules, now) = (self.gate.rules(), self.gate.now());
+        let unknown = || format!("no rules are loaded for domain `{domain}`");
+        let found = rules.domain(domain).ok_or_else(|| Refusal::NotFound(unknown()))?;
+        if let Some(rule) = rule {
+            rule_with_bans(found, rule)?;
+        }
+        let asked =
+            |ban: &ledger::Ban| *ban.domain == *domain && rule.is_none_or(|it| it == ban.rule);
+        let mut bans: Vec<_> =
+            in_force(&self.all_bans(now), now).filter(|it| asked(it)).cloned().collect();
+        bans.sort_by(|a, b| {
+            (Reverse(a.since_us), &a.values).cmp(&(Reverse(b.since_us), &b.values))
+        });
+        let total = bans.len() as u64;
+        let bans = bans.iter().take(limit).map(|ban| shown(found, ban, now)).collect();
+        Ok(Bans { bans, total })
+    }
+
+    /// How many bans of each rule are in force and have fallen, in the order of the rules.
+    pub fn ban_counts(&self) -> Vec<BanCount> {
+        let (rules, now) = (self.gate.rules(), self.gate.now());
+        let mut domains: Vec<_> = rules.domains().collect();
+        domains.sort_by(|a, b| a.name.cmp(&b.name));
+        let all = self.all_bans(now);
+        let mut numbers: HashMap<(&str, &str), u64> = HashMap::new();
+        for ban in in_force(&all, now) {
+            *numbers.entry((&ban.domain, &ban.rule)).or_default() += 1;
+        }
+        let of = |domain: &Domain, rule: &Rule| BanCount {
+            domain: domain.name.to_string(),
+            rule: rule.name.to_string(),
+            in_force: numbers.get(&(&*domain.name, &*rule.name)).copied().unwrap_or(0),
+            fallen: rule.ban.as_ref().map_or(0, |ban| ban.fallen()),
+        };
+        domains.iter().flat_map(|domain| domain.banning().map(|rule| of(domain, rule))).collect()
+    }
+
+    /// Keeps somebody out from now on, in place of any ban of the rule that is in force.
+    pub async fn ban(
+        &self,
+        who: Who,
+        subject: &Subject<'_>,
+        sentence: Sentence<'_>,
+    ) -> Result<BanInForce, Refusal> {
+        let made = self.put_ban(subject, sentence)?;
+        self.settle_ban(who, "ban", subject, made).await
+    }
+
+    /// Lets somebody in again, and forgets what they were kept out for.
+    pub async fn unban(
+        &self,
+        who: Who,
+        subject: &Subject<'_>,
+        rule: &str,
+    ) -> Result<BanInForce, Refusal> {
+        let made = self.take_ban(subject, rule)?;
+        self.settle_ban(who, "unban", subject, made).await
+    }
+
+    fn all_bans(&self, now: Timestamp) -> Vec<(NoteKey, Timestamp, Note)> {
+        self.gate.memory().ledger().all(Kind::Ban, now)
+    }
+
+    fn put_ban(&self, subject: &Subject<'_>, sentence: Sentence<'_>) -> Result<Made, Refusal> {
+        self.restored()?;
+        let (rules, now) = (self.gate.rules(), self.gate.now());
+        let domain = resolve::domain(&rules, subject)?;
+        let rule = rule_with_bans(domain, sentence.rule)?;
+        let why = sentence.why.unwrap_or(BY_HAND);
+        if !(1..=FOR_S_MAX).contains(&sentence.for_s) {
+            let what = format!("a ban lasts 1 to {FOR_S_MAX} seconds, not {}", sentence.for_s);
+            return Err(Refusal::Invalid(what));
+        }
+        if WHY_CHARS_MAX < why.chars().count() {
+            return Err(Refusal::Invalid(format!("`why` has {WHY_CHARS_MAX} characters at most")));
+        }
+        let row = domain.row(&subject.entries);
+        let entries = subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
+        let [key, offences] = keys(identity(rule, &entries)?);
+        let until = now.plus(sentence.for_s * SECOND_US);
+        let mut notes = self.gate.memory().ledger().open(&[key, offences]);
+        let before = match notes.get(key, now) {
+            Some(Note::Ban(ban)) => ban.strikes,
+            _ => 0,
+        };
+        let ban = ledger::Ban {
+            domain: domain.name.to_string(),
+            rule: rule.name.to_string(),
+            values: rule.counted(&entries),
+            why: why.to_owned(),
+            since_us: now.as_micros(),
+            until_us: until.as_micros(),
+            strikes: before.saturating_add(1),
+            shadow: rule.force.stance(rule.identity(&entries)) != Stance::Enforced,
+        };
+        let made = shown(domain, &ban, now);
+        let remembered_us = rule.ban.as_ref().map_or(0, |ban| ban.terms.up_to_us);
+        let remembered_until = until.plus(remembered_us);
+        let ticket = notes.put(key, Note::Ban(ban), remembered_until, Durability::Strict);
+        notes.remove(offences, Durability::Ordinary);
+        Ok(Made { at: now, ban: made, ticket })
+    }
+
+    fn take_ban(&self, subject: &Subject<'_>, rule: &str) -> Result<Made, Refusal> {
+        self.restored()?;
+        let (rules, now) = (self.gate.rules(), self.gate.now());
+        let domain = resolve::domain(&rules, subject)?;
+        let rule = rule_with_bans(domain, rule)?;
+        let row = domain.row(&subject.entries);
+        let entries = subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
+        let [key, offences] = keys(identity(rule, &entries)?);
+        let mut notes = self.gate.memory().ledger().open(&[key, offences]);
+        let Some(Note::Ban(ban)) = notes.get(key, now).cloned() else {
+            let what = format!("rule `{}` keeps nobody with these entries out", rule.name);
+            return Err(Refusal::NotFound(what));
+        };
+        notes.remove(offences, Durability::Ordinary);
+        let (_, ticket) = notes.remove(key, Durability::Strict);
+        Ok(Made { at: now, ban: shown(domain, &ban, now), ticket })
+    }
+
+    /// Writes a change down and waits until it is on disk.
+    async fn settle_ban(
+        &self,
+        who: Who,
+        what: &str,
+        subject: &Subject<'_>,
+        Made { at, ban, ticket }: Made,
+    ) -> Result<BanInForce, Refusal> {
+        let told = audit::Ban { rule: &ban.rule, why: &ban.why, until: &ban.until };
+        let line = audit::Entry {
+            at,
+            who,
+            what,
+            domain: subject.domain,
+            entries: subject.entries.iter().map(|entry| (entry.key, entry.value)).collect(),
+            counters: Vec::new(),
+            row: None,
+            ban: Some(told),
+        };
+        self.write_down(line.to_line().map_err(|error| unaudited(&error))?).await?;
+        on_disk(&self.gate, ticket).await?;
+        Ok(ban)
+    }
+}
+
+/// The keys of a ban and of what counts towards it.
+pub fn keys(identity: Identity) -> [NoteKey; 2] {
+    [Kind::Ban, Kind::Offences].map(|kind| NoteKey::of_identity(kind, identity))
+}
+
+fn in_force(
+    all: &[(NoteKey, Timestamp, Note)],
+    now: Timestamp,
+) -> impl Iterator<Item = &ledger::Ban> {
+    let bans = all.iter().filter_map(|(_, _, note)| match note {
+        Note::Ban(ban) => Some(ban),
+        _ => None,
+    });
+    bans.filter(move |ban| now.as_micros() < ban.until_us)
+}
+
+fn rule_with_bans<'r>(domain: &'r Domain, name: &str) -> Result<&'r Rule, Refusal> {
+    let rule = domain.rule(name).ok_or_else(|| {
+        Refusal::NotFound(format!("domain `{}` has no rule `{name}`", domain.name))
+    })?;
+    if rule.ban.is_none() {
+        let what = format!("rule `{name}` keeps nobody out; add `ban:` to it");
+        return Err(Refusal::NotFound(what));
+    }
+    Ok(rule)
+}
+
+fn identity(rule: &Rule, entries: &Entries<'_>) -> Result<Identity, Refusal> {
+    rule.banned_identity(entries).ok_or_else(|| {
+        let by: Vec<_> = rule.count_by.iter().map(|counted| &*counted.entry).collect();
+        let what = format!("rule `{}` counts by {}; give all of them", rule.name, by.join(", "));
+        Refusal::Invalid(what)
+    })
+}
+
+fn shown(domain: &Domain, ban: &ledger::Ban, now: Timestamp) -> BanInForce {
+    let moment = |us| calendar::rfc3339(Timestamp::from_micros(us));
+    BanInForce {
+        rule: ban.rule.clone(),
+        values: domain.shown().values(&ban.values),
+        why: ban.why.clone(),
+        since: moment(ban.since_us),
+        until: moment(ban.until_us),
+        reset_seconds: Timestamp::from_micros(ban.until_us).since(now).div_ceil(SECOND_US),
+        strikes: ban.strikes,
+        shadow: ban.shadow,
+    }
+}
