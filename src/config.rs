@@ -7,6 +7,7 @@ mod compile;
 mod decode;
 mod directory;
 mod document;
+mod hints;
 mod per;
 mod problem;
 mod schema;

@@ -296,3 +296,26 @@ fn a_domain_defined_twice_names_both_files() {
     assert!(rejected.contains("domain `d` is defined in a.yaml already"), "{rejected}");
     assert!(rejected.contains("b.yaml:1:9"), "{rejected}");
 }
+
+#[test]
+fn remedies_show_how_a_key_is_written_and_where_it_belongs() {
+    let rule = |keys: &str| format!("domain: d\nrules:\n  - name: r\n    {keys}\n");
+    let with_limit =
+        |keys: &str| format!("{}    limits: [{{ requests: 1, per: s }}]\n", rule(keys));
+    check(&with_limit("count_by: key"), &[("4:15", "write it as `count_by: [key]`")]);
+    check(&with_limit("dedupe: 1m"), &[("4:13", "`dedupe: { by: request_id, for: 1m }`")]);
+    check(&with_limit("hold: { by: id, settle: done }"), &[("4:29", "`settle: { phase: done }`")]);
+    check(&rule("limits: { requests: 1 }"), &[("4:13", "write it as `limits: [{ requests: 60")]);
+    check(&with_limit("burst: 5"), &[("4:5", "it belongs to a limit")]);
+    check(&with_limit("unmatched: deny"), &[("4:5", "it belongs to the domain")]);
+    check("domain: d\ncount_by: [key]\nrules: []\n", &[("2:1", "it belongs to a rule")]);
+    check(&with_limit("match: { e: { prefix: /v1 } }"), &[("4:17", "a star stands for any text")]);
+    check(&with_limit("match: { e: { in: [a] } }"), &[("4:17", "write the values as a list")]);
+    check(&with_limit("match: { e: !not a }"), &[("4:22", "`{ not: … }` means all others")]);
+    check(&with_limit("match: { e: { regex: \"\\d\" } }"), &[("4:26", "in single quotes")]);
+    check("domain: d\nrules:\n\t- name: r\n", &[("3:2", "indent with spaces")]);
+    check(&rule("limits: [{ requests: 60/min, per: s }]"), &[("4:26", "write the window apart")]);
+    // What is missing may be no fault where a word beside it is not understood.
+    let limits = "limits: [{ requests: 1, algorithm: concurency }]";
+    check(&rule(limits), &[("4:40", "did you mean `concurrency`?")]);
+}

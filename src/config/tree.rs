@@ -136,7 +136,8 @@ impl<'t> Builder<'t> {
                     }
                     kind => {
                         let what = format!("this is not YAML: {kind}");
-                        Problem::error(span, what, "check indentation and quotes here")
+                        let remedy = syntax_remedy(&what);
+                        Problem::error(span, what, remedy)
                     }
                 }))
             }
@@ -181,7 +182,11 @@ impl<'t> Builder<'t> {
     fn refuse_tag(&mut self, tagged: bool, span: Span) {
         if tagged {
             let what = "tags such as `!!int` have no meaning here";
-            self.problems.push(Problem::error(span, what, "write the value without its tag"));
+            self.problems.push(Problem::error(
+                span,
+                what,
+                "write the value in quotes, or without the `!`; `{ not: … }` means all others",
+            ));
         }
     }
 
@@ -266,6 +271,17 @@ impl<'t> Builder<'t> {
                 }
             }
         }
+    }
+}
+
+/// What to do about bad syntax, by what the parser says of it.
+fn syntax_remedy(what: &str) -> &'static str {
+    if what.contains("escape") {
+        "write it in single quotes, where YAML leaves backslashes as they are"
+    } else if what.contains("tab") {
+        "indent with spaces"
+    } else {
+        "check indentation, commas and quotes here"
     }
 }
 

@@ -170,7 +170,8 @@ impl Compiler<'_> {
                 Some(percent @ 1..=PERCENT_MAX) => thresholds.push(percent),
                 _ => {
                     let what = format!("`{text}` is no percentage of a budget");
-                    let remedy = format!("write whole numbers from 1 to {PERCENT_MAX}");
+                    let remedy =
+                        format!("write whole numbers from 1 to {PERCENT_MAX}, without `%`");
                     self.error(span, what, remedy);
                 }
             }

@@ -186,7 +186,7 @@ impl Compiler<'_> {
         let number = value.strip_suffix('%').and_then(|digits| parse_whole_number(digits.trim()));
         let percent = number.and_then(|number| u8::try_from(number).ok());
         percent.filter(|percent| *percent <= 100).unwrap_or_else(|| {
-            let remedy = "write 0% to 100%";
+            let remedy = "write 0% to 100%, such as 10%";
             self.error(*span, format!("`{value}` is not a share of the wait"), remedy);
             0
         })

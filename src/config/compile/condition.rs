@@ -2,6 +2,7 @@
 
 use crate::config::decode::{At, Pairs, nearest};
 use crate::config::document;
+use crate::config::hints;
 use crate::config::problem::Span;
 use crate::rules::{Condition, Pattern, Regex, RegexError, Test, Values};
 
@@ -44,9 +45,12 @@ impl Compiler<'_> {
             document::Values::Regex(regex) => self.regex(regex).map(Values::Regex),
             document::Values::List(name) => self.value_list(name).map(Values::List),
             document::Values::Unknown(kind) => {
-                let remedy = match nearest(&kind.value, known) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("write a value, a list, or a map with: {}", known.join(", ")),
+                let remedy = match (hints::test(&kind.value), nearest(&kind.value, known)) {
+                    (Some(hint), _) => hint.into(),
+                    (None, Some(known)) => format!("did you mean `{known}`?"),
+                    (None, None) => {
+                        format!("write a value, a list, or a map with: {}", known.join(", "))
+                    }
                 };
                 self.error(span, format!("`{}` is not a test here", kind.value), remedy);
                 None

@@ -115,7 +115,8 @@ impl<'d> Compiler<'d> {
             }
             _ => {
                 let what = format!("`{value}` is not a share");
-                self.error(*span, what, "write a percentage from 0% (a dry run) to 100%");
+                let remedy = "write a percentage from 0% (a dry run) to 100%, with its `%`";
+                self.error(*span, what, remedy);
                 Force::of(SHARE_WHOLE)
             }
         }

@@ -57,11 +57,11 @@ impl<'d> Compiler<'d> {
             self.name(name);
         }
         let budget = self.budget(&limit.requests);
-        let per = self.per(limit);
+        let algorithm_known = self.algorithm_known(limit.algorithm.as_ref());
+        let per = self.per(limit, algorithm_known);
         let on_exceed = self.on_exceed(limit.on_exceed.as_ref());
         let charge = self.charge(limit.charge.as_ref());
         let durability = self.durability(limit.durability.as_ref());
-        let algorithm_known = self.algorithm_known(limit.algorithm.as_ref());
         let alert = self.alert_at(limit, budget);
         let (budget, per) = (budget?, per?);
         if !algorithm_known {
@@ -115,18 +115,27 @@ impl<'d> Compiler<'d> {
         let budget = parse_whole_number(&requests.value).map(Budget::Requests);
         if budget.is_none() {
             let what = format!("`{}` is not a number of requests", requests.value);
-            let remedy =
-                format!("write digits, such as 25_000_000 and up to {}, or `unlimited`", u64::MAX);
+            let remedy = match requests.value.contains('/') {
+                true => "write the window apart, as in `requests: 60, per: minute`".into(),
+                false => {
+                    format!(
+                        "write digits, such as 25_000_000 and up to {}, or `unlimited`",
+                        u64::MAX
+                    )
+                }
+            };
             self.error(requests.span, what, remedy);
         }
         budget
     }
 
-    fn per(&mut self, limit: &document::Limit) -> Option<Per> {
+    fn per(&mut self, limit: &document::Limit, algorithm_known: bool) -> Option<Per> {
         let at_once = limit.algorithm.as_ref().is_some_and(|word| word.value == CONCURRENCY);
         let per = match (&limit.per, at_once) {
             (Some(per), false) => per,
             (None, true) => return Some(Per::AT_ONCE),
+            // It may be meant to be one that needs none.
+            (None, false) if !algorithm_known => return None,
             (None, false) => {
                 let remedy = "add `per: …`, such as `per: minute`";
                 self.error(limit.requests.span, "`per` is missing", remedy);

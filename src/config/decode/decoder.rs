@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
+use crate::config::hints;
 use crate::config::problem::{Problem, Span};
 use crate::config::tree::{Key, Node, NodeId, Pair, Scalar, Value};
 
@@ -57,7 +58,11 @@ impl<'de> Decoder<'de> {
         let text = self.text("a whole number")?;
         parse_whole_number(text).ok_or_else(|| {
             let remedy = "write digits only, such as 5000 or 25_000_000";
-            let what = format!("`{text}` is not a whole number from 0 to {}", u64::MAX);
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let what = match digits {
+                true => format!("{text} is more than the largest number, {}", u64::MAX),
+                false => format!("`{text}` is not a whole number"),
+            };
             Failure::new(what, remedy).at(self.node)
         })
     }
@@ -77,9 +82,10 @@ impl<'de> Decoder<'de> {
             if known || !self.notes.known_bad_keys.borrow_mut().insert(key.span.start) {
                 continue;
             }
-            let remedy = match nearest(&key.text, fields) {
-                Some(field) => format!("did you mean `{field}`?"),
-                None => format!("known here: {}", fields.join(", ")),
+            let remedy = match (hints::home(&key.text), nearest(&key.text, fields)) {
+                (Some(home), _) => home.into(),
+                (None, Some(field)) => format!("did you mean `{field}`?"),
+                (None, None) => format!("known here: {}", fields.join(", ")),
             };
             let what = format!("`{}` is not known here", key.text);
             self.notes.problems.borrow_mut().push(Problem::error(key.span, what, remedy));

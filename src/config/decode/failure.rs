@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de;
 
+use crate::config::hints;
 use crate::config::problem::{Problem, Span};
 use crate::config::tree::{Key, Node, NodeId};
 
@@ -18,6 +19,8 @@ pub struct Failure {
     reported: bool,
     missing: Option<&'static str>,
     not_yet: bool,
+    /// A list or a map is wanted, and something else stands there.
+    misshapen: bool,
 }
 
 impl Failure {
@@ -34,7 +37,9 @@ impl Failure {
             "true or false" => "write true or false, without quotes",
             _ => "write a value of that kind here, or take the key out",
         };
-        Failure::new(format!("expected {expected}, found {found}"), remedy)
+        let misshapen = matches!(expected, "a list" | "a map");
+        let what = format!("expected {expected}, found {found}");
+        Failure { misshapen, ..Failure::new(what, remedy) }
     }
 
     pub fn not_yet() -> Failure {
@@ -61,8 +66,14 @@ impl Failure {
         self.missing
     }
 
-    /// What is not built is named by its key, which also is where the error points.
+    /// What is not built is named by its key, which also is where the error points; of what has
+    /// another shape the key tells how it is written.
     pub fn under(mut self, key: &Key) -> Failure {
+        if std::mem::take(&mut self.misshapen)
+            && let Some(sample) = hints::sample(&key.text)
+        {
+            self.remedy = format!("write it as `{sample}`");
+        }
         if std::mem::take(&mut self.not_yet) {
             self.what = format!("`{}` is part of the rules language, but not built yet", key.text);
             self.remedy = format!("take `{}` out; nothing here is ever silently ignored", key.text);
