@@ -393,32 +393,17 @@ rules:
 }
 
 /// JetPero's page: PRO has 50 a minute over a rolling window and a basic queue, BUSINESS 150 and a
-/// smart burst buffer. The minutes are its page's; what the queue and the buffer bear is our choice.
-const JETPERO: &str = "
-domain: jetpero
-plans:
-  pro:
-    limits:
-      - name: minute
-        requests: 50
-        per: minute
-        algorithm: sliding_log
-        on_exceed: { queue: { wait: 2s, depth: 20 } }
-  business:
-    limits:
-      - { name: minute, requests: 150, per: minute, algorithm: sliding_log }
-      - name: buffer
-        requests: 150
-        per: minute
-        burst: 30
-        on_exceed: { queue: { wait: 4s, depth: 20 } }
-rules:
-  - { name: per-key, count_by: [key], plan: { from: plan, otherwise: pro } }
-";
+/// smart burst buffer. The minutes are its page's; what queue and buffer bear is our choice. Rules
+/// as docs/queueing.md shows them.
+fn jetpero() -> &'static str {
+    let (_, rest) =
+        include_str!("../docs/queueing.md").split_once("```yaml rules\n").expect("rules");
+    rest.split_once("```").expect("an end").0
+}
 
 #[tokio::test]
 async fn jetperos_basic_queue_bridges_the_end_of_a_rolling_minute() {
-    let line = Line::of("jetpero", JETPERO).await;
+    let line = Line::of("jetpero", jetpero()).await;
     let pro = ["key=p,plan=pro"];
     // Fifty within the first ten seconds of a minute.
     for _ in 0..50 {
@@ -445,7 +430,7 @@ async fn jetperos_basic_queue_bridges_the_end_of_a_rolling_minute() {
 
 #[tokio::test]
 async fn jetperos_burst_buffer_takes_a_burst_at_once_and_spreads_what_is_beyond() {
-    let line = Line::of("jetpero", JETPERO).await;
+    let line = Line::of("jetpero", jetpero()).await;
     let business = ["key=b,plan=business"];
     for _ in 0..30 {
         assert!(line.admits(&business).await, "the burst passes at once");
