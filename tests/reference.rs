@@ -1,4 +1,5 @@
-//! Every sample of the rules' reference loads as it stands, and every link in it leads somewhere.
+//! The rules' reference: every sample loads as it stands, every key has its section, and every
+//! link of the documents leads somewhere.
 
 mod harness;
 
@@ -7,6 +8,7 @@ use std::fs;
 
 use harness::KEY;
 use harness::samples::{self, Kind};
+use serde_json::Value;
 use tollgate::config;
 
 const PAGE: &str = "docs/rules.md";
@@ -32,6 +34,33 @@ fn every_sample_of_the_reference_loads_without_a_warning() {
             sample.at,
             loaded.warnings
         );
+    }
+}
+
+/// A section of a page.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let start = text.find(&format!("\n## {heading}\n")).expect("the section");
+    let rest = &text[start + 4..];
+    &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+}
+
+#[test]
+fn every_key_has_a_section_of_its_own() {
+    let text = fs::read_to_string(samples::root().join(PAGE)).expect("a readable page");
+    let schema: Value = serde_json::from_str(&config::rules_schema()).expect("JSON");
+    let parts = [
+        ("The domain", &schema),
+        ("A rule", &schema["$defs"]["Rule"]),
+        ("A limit", &schema["$defs"]["Limit"]),
+    ];
+    for (heading, part) in parts {
+        let section = section(&text, heading);
+        let headings: Vec<_> = section.lines().filter(|line| line.starts_with("### ")).collect();
+        for key in part["properties"].as_object().expect("keys").keys() {
+            let key = format!("`{key}`");
+            let told = headings.iter().any(|line| line.contains(&key));
+            assert!(told, "{key} has no section under \"{heading}\"");
+        }
     }
 }
 

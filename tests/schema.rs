@@ -150,6 +150,7 @@ fn what_is_wrong_with_keys_and_words_is_refused() {
         rule("name: r, ban: { of: hits, after: 5, within: 1m }"),
         rule("name: r, enforce: 25"),
         rule("name: r, hold: { by: id, settle: {} }"),
+        rule("name: r, hold: { by: id, settle: { a: b }, estimate: 0 }, limits: []"),
         rule("name: r, dedupe: { by: id, for: soon }"),
         rule("name: r, limits: []"),
         limit("per: minute"),

@@ -39,7 +39,8 @@ pub fn documents() -> Vec<PathBuf> {
 
 /// The samples of a document. A fence of `yaml` holds a whole file, or keys of its top level; one
 /// of `yaml PART` a part further down: `plans`, `rules`, `rule` or `limits`. With
-/// `warned` at its end the sample is one that `check` warns of.
+/// `warned` at its end the sample is one that `check` warns of. One of
+/// `yaml envoy` is for the proxy, and not looked at here.
 pub fn samples(path: &Path) -> Vec<Sample> {
     let text = fs::read_to_string(path).expect("a readable document");
     let mut samples = Vec::new();
@@ -49,6 +50,9 @@ pub fn samples(path: &Path) -> Vec<Sample> {
         let inner =
             lines.by_ref().map(|(_, line)| line).take_while(|line| !line.starts_with("```"));
         let inner: Vec<_> = inner.collect();
+        if part.trim() == "envoy" {
+            continue;
+        }
         let name = path.file_name().expect("a file").to_string_lossy();
         let directory = inner.first().is_some_and(|first| first.trim_end() == "keys:");
         samples.push(Sample {
@@ -68,7 +72,7 @@ fn whole(part: &str, lines: &[&str]) -> String {
         lines.iter().map(line).collect::<String>()
     };
     match part {
-        "" if lines.iter().any(|line| line.starts_with("domain:") || *line == "keys:") => {
+        _ if lines.iter().any(|line| line.starts_with("domain:") || *line == "keys:") => {
             indented(0)
         }
         // Keys beside `rules`, whose limits they may name.

@@ -65,6 +65,7 @@ pub struct Hold {
     #[schemars(extend("minProperties" = 1))]
     pub settle: At<Pairs<At<Test>>>,
     /// Hits that a call takes when it opens a hold; by default its own.
+    #[schemars(range(min = 1))]
     pub estimate: Option<u64>,
     /// After this a hold that nobody settles ends: a slot is free again, any other estimate stays
     /// charged. Five minutes by default, a week at most.
