@@ -1,6 +1,8 @@
 //! What stands behind Envoy: an HTTP server on a free port that answers every request with 200.
 //!
-//! It sends the request's `x-cost` back, so that a test says what an answer costs.
+//! It sends the request's `x-cost` back, so that a test says what an answer costs, as
+//! `x-tokens-used` too, and its `x-body` as the body. A request with `x-hang` is never answered, one
+//! with `x-fail` with a 503.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -50,7 +52,12 @@ async fn accept(listener: TcpListener, served: Arc<AtomicUsize>) {
         let served = served.clone();
         let service = service_fn(move |request| {
             served.fetch_add(1, Ordering::Relaxed);
-            async move { Ok::<_, Infallible>(answer(&request)) }
+            async move {
+                if request.headers().contains_key("x-hang") {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(answer(&request))
+            }
         });
         // Envoy ends connections as it likes; that is no failure of a test.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
@@ -58,9 +65,15 @@ async fn accept(listener: TcpListener, served: Arc<AtomicUsize>) {
 }
 
 fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from_static(b"fine")));
+    let body = request.headers().get("x-body").map(|body| Bytes::copy_from_slice(body.as_bytes()));
+    let body = body.unwrap_or(Bytes::from_static(b"fine"));
+    let mut answer = Response::new(Full::new(body));
     if let Some(cost) = request.headers().get("x-cost") {
         answer.headers_mut().insert("x-cost", cost.clone());
+        answer.headers_mut().insert("x-tokens-used", cost.clone());
+    }
+    if request.headers().contains_key("x-fail") {
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     answer
 }

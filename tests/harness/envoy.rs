@@ -140,6 +140,20 @@ impl Edge {
         self.envoy.get(path, headers).await
     }
 
+    /// A request whose client leaves when it has come as far as the backend.
+    pub async fn leave(&self, path: &str, headers: &[&str]) {
+        let before = self.backend.served();
+        let hanging = [headers, &["x-hang: yes"]].concat();
+        let asking = self.envoy.get(path, &hanging);
+        let reached = eventually("the request is with the backend", async || {
+            (before < self.backend.served()).then_some(())
+        });
+        tokio::select! {
+            answer = asking => panic!("a request that hangs is answered: {answer:?}"),
+            () = reached => {}
+        }
+    }
+
     /// The same with a method that changes things, and no body.
     pub async fn post(&self, path: &str, headers: &[&str]) -> Answer {
         send(self.envoy.addr, Method::POST, path, headers).await
