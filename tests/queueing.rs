@@ -363,7 +363,7 @@ async fn who_waits_is_decided_by_the_rules_in_force_when_it_is_decided() {
         wider.replace("on_exceed: { queue: { wait: 2500ms, depth: 2 } }", "on_exceed: deny");
     line.server.gate.replace(rules(&denies));
     assert!(!answered(third).await);
-    assert_eq!(line.server.gate.lines().waiting(), 0);
+    assert_eq!((line.server.gate.lines().waiting(), line.counts()), (0, (2, 1, 0)));
     line.server.stop().await;
 }
 
@@ -445,5 +445,24 @@ async fn jetperos_burst_buffer_takes_a_burst_at_once_and_spreads_what_is_beyond(
         line.advance_us(400_000);
         assert!(answered(call).await);
     }
+    line.server.stop().await;
+}
+
+#[tokio::test]
+async fn the_bounds_of_a_line_are_shown_with_the_rules() {
+    let line = Line::before(SMOOTH).await;
+    let http = Http::new(line.server.http);
+    let rules = http.get("/v1/rules").await.good();
+    let limit = &rules["domains"][0]["rules"][0]["limits"][0];
+    assert_eq!(limit["on_exceed"], "queue");
+    assert_eq!(limit["queue"].to_string(), r#"{"wait_ms":2500,"depth":2}"#);
+    assert!(line.admits(&["key=a"]).await);
+    let call = line.key_stands(&["key=a"], 1).await;
+    let metrics = http.get("/metrics").await.text;
+    assert!(metrics.contains("\ntollgate_queue_waiting 1\n"), "{metrics}");
+    line.advance_us(SECOND_US);
+    assert!(answered(call).await);
+    let metrics = http.get("/metrics").await.text;
+    assert!(metrics.contains("tollgate_queue_total{outcome=\"admitted\"} 1\n"), "{metrics}");
     line.server.stop().await;
 }

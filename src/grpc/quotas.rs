@@ -158,6 +158,9 @@ fn limit(it: quota::LimitInForce) -> v1::Limit {
         on_exceed: it.on_exceed.into(),
         charge: it.charge.into(),
         durability: it.durability.into(),
+        queue: it
+            .queue
+            .map(|bounds| v1::Queue { wait_ms: bounds.wait_us / 1000, depth: bounds.depth.into() }),
     }
 }
 

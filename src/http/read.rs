@@ -76,7 +76,7 @@ fn rule(it: &RuleInForce) -> Value {
 }
 
 fn limit(it: &LimitInForce) -> Value {
-    json!({
+    let mut limit = json!({
         "limit": it.limit,
         "plan": it.plan,
         "requests": or_unlimited(it.requests),
@@ -85,7 +85,11 @@ fn limit(it: &LimitInForce) -> Value {
         "on_exceed": it.on_exceed,
         "charge": it.charge,
         "durability": it.durability,
-    })
+    });
+    if let Some(queue) = it.queue {
+        limit["queue"] = json!({ "wait_ms": queue.wait_us / 1000, "depth": queue.depth });
+    }
+    limit
 }
 
 fn or_unlimited(number: Option<u64>) -> Value {

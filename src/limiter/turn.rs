@@ -40,16 +40,16 @@ pub struct Wait {
 
 /// One decision's part in the lines.
 pub struct Queued<'t> {
-    turn: Option<Turn<'t>>,
+    /// Ahead of the turn, whose place wants the lines for itself when it is dropped.
     open: Option<Open<'t>>,
+    turn: Option<Turn<'t>>,
 }
 
 impl<'t> Queued<'t> {
     /// Looks whether this decision has to do with lines, and tells its hits what stands ahead.
     pub fn new(turn: Option<Turn<'t>>, call: &mut Resolved<'_, '_>) -> Queued<'t> {
-        // Who has no turn any more drops its place with it.
-        let turn = turn.filter(|_| call.hits.iter().any(queues));
-        let mut queued = Queued { turn, open: None };
+        let turn = turn.filter(|turn| turn.place.is_some() || call.hits.iter().any(queues));
+        let mut queued = Queued { open: None, turn };
         if let Some(turn) = &queued.turn {
             if turn.place.is_some() || turn.lines.waiting() > 0 {
                 queued.open = Some(turn.lines.open());
@@ -102,7 +102,7 @@ impl<'t> Queued<'t> {
 
     /// Has the call stand in line if it waits, and leave it if it stood there and is decided.
     pub fn end(self, call: &Resolved<'_, '_>, applied: &Applied) -> Option<Box<Wait>> {
-        let Queued { turn, open: Some(mut open) } = self else { return None };
+        let Queued { open: Some(mut open), turn } = self else { return None };
         let place = turn.and_then(|turn| turn.place);
         if let Some(wait_us) = applied.wait_us {
             let place = open.stand(place, stands(&call.hits));

@@ -2,7 +2,7 @@
 
 use crate::calendar;
 use crate::gate::Phase;
-use crate::limit::{Budget, Limit};
+use crate::limit::{Budget, Limit, OnExceed, Queueing};
 use crate::rules::{Domain, Limits, Rule};
 use crate::store::journal::Condition;
 
@@ -36,6 +36,8 @@ pub struct LimitInForce {
     pub per: String,
     pub algorithm: &'static str,
     pub on_exceed: &'static str,
+    /// The bounds of its line, if it has one.
+    pub queue: Option<Queueing>,
     pub charge: &'static str,
     pub durability: &'static str,
 }
@@ -128,6 +130,10 @@ fn limit(rule: &Rule, plan: Option<&str>, limit: &Limit) -> LimitInForce {
         per: words::per(limit.per),
         algorithm: words::algorithm(&limit.algorithm),
         on_exceed: words::on_exceed(limit.on_exceed),
+        queue: match limit.on_exceed {
+            OnExceed::Queue(bounds) => Some(bounds),
+            _ => None,
+        },
         charge: words::charge(limit.charge),
         durability: words::durability(limit.durability),
     }
