@@ -50,7 +50,8 @@ pub fn samples(path: &Path) -> Vec<Sample> {
         let inner =
             lines.by_ref().map(|(_, line)| line).take_while(|line| !line.starts_with("```"));
         let inner: Vec<_> = inner.collect();
-        if part.trim() == "envoy" {
+        let of_proxy = |line: &&str| line.contains("typed_config:");
+        if part.trim() == "envoy" || inner.iter().any(of_proxy) {
             continue;
         }
         let name = path.file_name().expect("a file").to_string_lossy();
