@@ -1,9 +1,10 @@
 //! The audit log: what people changed, a line of JSON for each change, written before its answer.
 //!
-//! Values of entries may be the keys of an API's customers, so long ones are shown by their end
-//! alone. The file is opened for each line: changes are rare, and whoever rotates the log needs to
+//! Values of entries may be the keys of an API's customers, so they come here as they may be shown.
+//! The file is opened for each line: changes are rare, and whoever rotates the log needs to
 //! tell nobody.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -14,13 +15,6 @@ use serde::Serialize;
 use crate::calendar;
 use crate::time::Timestamp;
 
-/// Of values longer than this the end is shown, of others nothing: any of them may be a secret,
-/// and the end of a short one would be half of it.
-const SHORT_CHARS_MAX: usize = 8;
-
-/// What is shown of a longer value: enough to tell one's own key from another.
-const SHOWN_CHARS: usize = 4;
-
 /// Who asked for a change: the address that the request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Who(pub SocketAddr);
@@ -30,11 +24,14 @@ pub struct Who(pub SocketAddr);
 pub struct Entry<'a> {
     pub at: Timestamp,
     pub who: Who,
-    /// What was asked for: reset, adjust, erase, a change of the directory or of a ban.
+    /// What was asked for, such as reset or grant.
     pub what: &'a str,
     pub domain: &'a str,
-    pub entries: Vec<(&'a str, &'a str)>,
+    /// Whose counters were meant, as they may be shown.
+    pub entries: Vec<(String, String)>,
     pub counters: Vec<Counter<'a>>,
+    /// What else was said, by name.
+    pub details: Vec<(&'a str, String)>,
     /// A row of the directory that was set, as JSON.
     pub row: Option<&'a str>,
     /// A ban that was set or lifted.
@@ -64,8 +61,10 @@ struct Line<'a> {
     who: SocketAddr,
     what: &'a str,
     domain: &'a str,
-    entries: Vec<(&'a str, String)>,
+    entries: &'a [(String, String)],
     counters: &'a [Counter<'a>],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    details: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,13 +86,14 @@ impl Audit {
         Ok(Audit::File(path.to_owned()))
     }
 
-    /// Writes a line down and waits for the disk, which may take as long as the disk likes.
-    pub fn append(&self, line: &str) -> io::Result<()> {
+    /// Writes a line down and, if it is to be `synced`, waits for the disk, which may take as long
+    /// as the disk likes.
+    pub fn append(&self, line: &str, synced: bool) -> io::Result<()> {
         match self {
             Audit::File(path) => {
                 let mut file = open(path)?;
                 file.write_all(format!("{line}\n").as_bytes())?;
-                file.sync_data()
+                if synced { file.sync_data() } else { Ok(()) }
             }
             Audit::Log => {
                 tracing::info!(change = line, "audit");
@@ -120,31 +120,10 @@ fn line<'a>(entry: &'a Entry<'a>) -> Line<'a> {
         who: entry.who.0,
         what: entry.what,
         domain: entry.domain,
-        entries: entry.entries.iter().map(|(key, value)| (*key, shown(value))).collect(),
+        entries: &entry.entries,
         counters: &entry.counters,
+        details: entry.details.iter().map(|(name, value)| (*name, value.as_str())).collect(),
         row: entry.row,
         ban: entry.ban,
-    }
-}
-
-fn shown(value: &str) -> String {
-    let chars = value.chars().count();
-    if chars <= SHORT_CHARS_MAX {
-        return "…".to_owned();
-    }
-    let end: String = value.chars().skip(chars - SHOWN_CHARS).collect();
-    format!("…{end}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_value_is_shown_whole() {
-        assert_eq!(shown("free"), "…");
-        assert_eq!(shown("12345678"), "…");
-        assert_eq!(shown("sk_live_8842_4f9a"), "…4f9a");
-        assert_eq!(shown("schlüsselwört"), "…wört");
     }
 }

@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::alert::Alert;
 use crate::directory::{Lives, Row};
-use crate::limiter::{self, Turn, Verdict, Wait};
+use crate::limiter::{self, Manner, Turn, Verdict, Wait};
 use crate::notify::{self, Counts, Notifier, Queue};
 use crate::query::Query;
 use crate::queue::{Lines, Place};
@@ -195,7 +195,17 @@ impl Gate {
 
     /// Decides a call at once.
     pub fn decide<'a>(&self, rules: &'a RuleSet, query: &Query<'_>) -> Verdict<'a> {
-        self.decide_or_wait(rules, query, &|| 0, None)
+        self.decide_in_manner(rules, query, self.at_once(false))
+    }
+
+    /// Decides a call at once, and tells how every limit stands.
+    pub fn decide_telling<'a>(&self, rules: &'a RuleSet, query: &Query<'_>) -> Verdict<'a> {
+        self.decide_in_manner(rules, query, self.at_once(true))
+    }
+
+    fn at_once(&self, tells: bool) -> Manner<'_> {
+        let turn = Turn { lines: &self.lines, patience_us: &|| 0, place: None };
+        Manner { turn: Some(turn), tells }
     }
 
     /// Decides a call, or has it wait; `patience_us` says for how long its caller does, and `place`
@@ -207,6 +217,16 @@ impl Gate {
         patience_us: &dyn Fn() -> u64,
         place: Option<Place>,
     ) -> Verdict<'a> {
+        let turn = Some(Turn { lines: &self.lines, patience_us, place });
+        self.decide_in_manner(rules, query, Manner { turn, tells: false })
+    }
+
+    fn decide_in_manner<'a>(
+        &self,
+        rules: &'a RuleSet,
+        query: &Query<'_>,
+        manner: Manner<'_>,
+    ) -> Verdict<'a> {
         if rules.domain(query.domain).is_none() && !self.strange_domain.swap(true, RELAXED) {
             let domain = query.domain.escape_debug().take(DOMAIN_SHOWN_CHARS).collect::<String>();
             tracing::warn!(
@@ -214,8 +234,7 @@ impl Gate {
                 "calls for a domain that no rules are loaded for pass; first seen"
             );
         }
-        let turn = Turn { lines: &self.lines, patience_us, place };
-        let verdict = limiter::decide_in_turn(rules, &self.counters, query, self.now(), Some(turn));
+        let verdict = limiter::decide_in_manner(rules, &self.counters, query, self.now(), manner);
         if verdict.wait.is_some() {
             return verdict;
         }

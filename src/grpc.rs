@@ -3,6 +3,7 @@
 //! The only place with wire types and status codes. Nothing here decides.
 
 mod bans;
+mod charges;
 mod directory;
 mod from_proto;
 mod health;

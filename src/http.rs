@@ -8,7 +8,9 @@ mod answer;
 mod ask;
 mod bans;
 mod change;
+mod charge;
 mod directory;
+mod grant;
 mod metrics;
 mod read;
 mod token;
@@ -59,6 +61,13 @@ pub fn router(quota: Arc<Quota>, access: Arc<Access>) -> Router {
         .route("/v1/usage", get(read::usage))
         .route("/v1/rules", get(read::rules))
         .route("/v1/status", get(read::status))
+        .route("/v1/charge", post(charge::charge))
+        .route("/v1/refund", post(charge::refund))
+        .route("/v1/reserve", post(charge::reserve))
+        .route("/v1/commit", post(charge::commit))
+        .route("/v1/cancel", post(charge::cancel))
+        .route("/v1/grant", post(grant::grant))
+        .route("/v1/grants", get(grant::list).delete(grant::revoke))
         .route("/v1/reset", post(change::reset))
         .route("/v1/adjust", post(change::adjust))
         .route("/v1/erase", post(change::erase))

@@ -15,10 +15,10 @@ mod tightness;
 mod turn;
 mod verdict;
 
-pub use self::book::{Crossing, receipt_key};
+pub use self::book::{Crossing, note_window, receipt_key};
 pub use self::overage::Overage;
 pub use self::reading::Reading;
-pub use self::settle::{Changed, Settlement, Then, Which, settle};
+pub use self::settle::{Order, Settlement, Then, settle};
 pub use self::tightness::{Share, Tightness};
 pub use self::turn::{Turn, Wait};
 pub use self::verdict::{IdUse, Origin, OwnedEntries, Shown, Standing, Status, Verdict};
@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 
 use crate::query::Query;
 use crate::rules::{Domain, RuleSet};
-use crate::store::ledger::{Kind, Note, Open};
+use crate::store::ledger::{Kind, Note, Open, Receipt};
 use crate::store::{Applied, Memory};
 use crate::time::Timestamp;
 
@@ -38,6 +38,16 @@ use self::resolve::{Resolved, Subject};
 use self::turn::Queued;
 use self::verdict::Candidate;
 
+/// How a call is to be decided.
+#[derive(Default)]
+#[expect(missing_debug_implementations, reason = "what a closure answers cannot be shown")]
+pub struct Manner<'t> {
+    /// If it has a turn, it may come to wait.
+    pub turn: Option<Turn<'t>>,
+    /// Whether it is to be told how every limit stands, whatever its domain says.
+    pub tells: bool,
+}
+
 /// Decides one call at one moment. Who waits in line is not seen.
 pub fn decide<'a>(
     rules: &'a RuleSet,
@@ -45,27 +55,26 @@ pub fn decide<'a>(
     query: &Query<'_>,
     now: Timestamp,
 ) -> Verdict<'a> {
-    decide_in_turn(rules, store, query, now, None)
+    decide_in_manner(rules, store, query, now, Manner::default())
 }
 
-/// Decides one call at one moment, behind those who wait already. If it is given a turn, it may
-/// come to wait itself.
-pub fn decide_in_turn<'a>(
+/// Decides one call at one moment, with a turn behind those who wait already.
+pub fn decide_in_manner<'a>(
     rules: &'a RuleSet,
     store: &Memory,
     query: &Query<'_>,
     now: Timestamp,
-    turn: Option<Turn<'_>>,
+    manner: Manner<'_>,
 ) -> Verdict<'a> {
     let domain = rules.domain(query.domain);
     let directed = Directed::of(domain, query);
     if directed.is_empty() {
-        return decide_directed((rules, domain), store, query, &directed, now, turn);
+        return decide_directed((rules, domain), store, query, &directed, now, manner);
     }
     let (domain_name, receipt) = (query.domain, query.receipt);
     let mut widened = Query { domain: domain_name, descriptors: SmallVec::new(), receipt };
     directed.widen(query, &mut widened, now);
-    let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now, turn);
+    let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now, manner);
     verdict.keep_entries(&widened);
     verdict
 }
@@ -77,10 +86,10 @@ fn decide_directed<'a>(
     query: &Query<'_>,
     directed: &Directed<'_>,
     now: Timestamp,
-    turn: Option<Turn<'_>>,
+    Manner { turn, tells }: Manner<'_>,
 ) -> Verdict<'a> {
     let overrides = resolve::overrides(rules, domain, query);
-    let mut call = Resolved::new(now);
+    let mut call = Resolved::new(now, query.receipt, tells);
     match domain {
         Some(domain) => {
             call.call(domain, &query.descriptors, &overrides, directed);
@@ -92,10 +101,12 @@ fn decide_directed<'a>(
     if verdict.wait.is_some() {
         return verdict;
     }
-    for &Settled { key, hits, .. } in &call.settled {
-        let ended = domain.zip(key).and_then(|(domain, key)| {
-            settle(domain, store, key, hits, (Which::Open, Then::Forget), now)
-        });
+    // What was not decided ends no holds either.
+    let ends = call.settled.iter().filter(|_| verdict.id == IdUse::New);
+    for &Settled { key, hits, .. } in ends {
+        let order = |receipt: &Receipt| receipt.open.then_some(Order { hits, then: Then::Forget });
+        let ended =
+            domain.zip(key).and_then(|(domain, key)| settle(domain, store, key, now, order));
         verdict.ticket = verdict.ticket.max(ended.and_then(|ended| ended.ticket));
     }
     verdict
@@ -139,6 +150,9 @@ fn commit<'r: 'c, 'c>(
     } else {
         book::enter(call, &applied, query, &mut notes)
     };
+    // Who asks again may not have been answered before, and waits for the same.
+    let known = query.receipt.filter(|_| id == IdUse::Repeated);
+    let again = known.and_then(|known| notes.write_soon(receipt_key(known)));
     drop(notes);
     // Who waits has not been refused.
     let fallen = match &wait {
@@ -151,13 +165,14 @@ fn commit<'r: 'c, 'c>(
     };
     let statuses = call.subjects.iter().enumerate().map(status);
     let speaker = domain.filter(|domain| domain.speaks());
+    let tells = call.tells || speaker.is_some();
     Verdict {
         admitted: applied.admitted,
         at: call.now,
         statuses: statuses.collect(),
-        ticket: applied.ticket.max(booked.ticket),
+        ticket: applied.ticket.max(booked.ticket).max(again),
         speaker,
-        readings: speaker.map(|_| readings(call, &applied, query)).unwrap_or_default(),
+        readings: if tells { readings(call, &applied, query) } else { Vec::new() },
         crossings: booked.crossings,
         overages: overage::overages(call, &applied),
         id,

@@ -49,6 +49,16 @@ pub enum Hits {
     GiveBack(u64),
 }
 
+impl Hits {
+    /// How many are asked for and charged if there is room.
+    pub fn taken(self) -> u64 {
+        match self {
+            Hits::Take(hits) => hits,
+            Hits::Peek | Hits::GiveBack(_) => 0,
+        }
+    }
+}
+
 /// A budget over a fixed window, brought along by a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Override {

@@ -1,39 +1,67 @@
-//! What people do to counters: see what is used, reset, adjust and erase it.
+//! What people do to counters: see what is used, charge, hold, refund, reset, adjust and erase it.
 //!
 //! Entries lead to counters in the same way as they do in a decision. One implementation for JSON
 //! and for gRPC; knows neither. A change is written to the audit log at once, and is on disk where
 //! its limit is kept there, before it is told.
 
 mod bans;
+mod charge;
 mod describe;
 mod directory;
 mod erase;
+mod grant;
+mod id;
+mod made;
+mod mend;
 mod resolve;
+mod settle;
 mod usage;
 mod words;
 
 pub use self::bans::{BANS_MAX, BANS_USUAL, BanCount, BanInForce, Bans, Sentence};
+pub use self::charge::{Charge, Charged, Reserve, Reserved, Stand};
 pub use self::describe::{DomainRules, LimitInForce, RuleInForce, Status};
 pub use self::directory::{Origin, PAGE_MAX, PAGE_USUAL, Page, RowInForce, RowSet};
 pub use self::erase::{Erased, Unreachable};
+pub use self::grant::{Granted, Revoked};
+pub use self::settle::{Refunded, Settled, SettledLimit};
 pub use self::usage::{Usage, Use};
 
 use std::sync::Arc;
 
-use crate::audit::{Audit, Counter, Entry, Who};
+use jiff::tz::TimeZone;
+
+use crate::audit::{Audit, Who};
+use crate::calendar;
 use crate::gate::Gate;
 use crate::query::Entries;
-use crate::store::journal::Ticket;
-use crate::store::{Change, Impossible, Memory};
+use crate::store::{Change, Impossible};
 use crate::time::{Stopwatch, Timestamp};
 
-use self::resolve::Target;
+use self::made::Made;
 
 /// Whose counters are meant.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     pub domain: &'a str,
     pub entries: Entries<'a>,
+}
+
+impl Subject<'_> {
+    /// Whether these values are among those meant: every given entry has the value that counts.
+    fn has(&self, values: &[(String, String)]) -> bool {
+        self.entries.distinct().all(|entry| {
+            values.iter().any(|(key, value)| *key == *entry.key && *value == *entry.value)
+        })
+    }
+}
+
+/// A moment as people write it, or what is wrong with it.
+fn moment(text: &str, name: &str) -> Result<Timestamp, Refusal> {
+    calendar::moment(text, &TimeZone::UTC).ok_or_else(|| {
+        let what = format!("{name} is `{text}`; write a moment such as 2026-04-01T00:00:00Z");
+        Refusal::Invalid(what)
+    })
 }
 
 /// How a counter is adjusted.
@@ -50,6 +78,12 @@ pub enum Refusal {
     NotFound(String),
     #[error("{0}")]
     Invalid(String),
+    /// Something else was done under the same id.
+    #[error("{0}")]
+    Exists(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
     #[error("{0}")]
     Unavailable(String),
 }
@@ -67,14 +101,6 @@ pub struct Changed {
     pub limit: String,
     pub before: u64,
     pub after: u64,
-}
-
-/// Changes that are made, but may not be on disk.
-#[derive(Debug)]
-struct Made {
-    at: Timestamp,
-    counters: Vec<Changed>,
-    ticket: Option<Ticket>,
 }
 
 /// A gate as people use it.
@@ -109,7 +135,7 @@ impl Quota {
         limit: Option<&str>,
     ) -> Result<Vec<Changed>, Refusal> {
         let made = self.change(subject, limit, Change::Remove)?;
-        self.settle(who, "reset", subject, made).await
+        Ok(self.write(who, "reset", made).await?.counters)
     }
 
     /// Says what is used of one limit of these entries.
@@ -126,7 +152,7 @@ impl Quota {
             Amount::Add(hits) => Change::Add(hits.unsigned_abs()),
         };
         let made = self.change(subject, Some(limit), change)?;
-        let mut changed = self.settle(who, "adjust", subject, made).await?;
+        let mut changed = self.write(who, "adjust", made).await?.counters;
         changed.pop().ok_or_else(|| Refusal::NotFound(format!("there is no limit `{limit}`")))
     }
 
@@ -134,7 +160,7 @@ impl Quota {
     /// says which others may hold something of them.
     pub async fn erase(&self, who: Who, subject: &Subject<'_>) -> Result<Erased, Refusal> {
         let (made, unreachable) = self.remove_all(subject)?;
-        let erased = self.settle(who, "erase", subject, made).await?;
+        let erased = self.write(who, "erase", made).await?.counters;
         Ok(Erased { erased, unreachable })
     }
 
@@ -147,55 +173,25 @@ impl Quota {
     ) -> Result<Made, Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
-        let found = resolve::held(resolve::domain(&rules, subject)?, subject, now)?;
+        let domain = resolve::domain(&rules, subject)?;
+        let found = resolve::held(domain, subject, now)?;
         let targets = match limit {
             Some(name) => vec![found.named(name)?],
             None => found.targets,
         };
-        make(self.gate.memory(), &targets, change, now)
+        mend::mend(self.gate.memory(), &targets, change, Made::of(domain, subject, now))
     }
 
     fn remove_all(&self, subject: &Subject<'_>) -> Result<(Made, Vec<Unreachable>), Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
-        let found = erase::find(resolve::domain(&rules, subject)?, subject, now)?;
-        let mut made = make(self.gate.memory(), &found.targets, Change::Remove, now)?;
+        let domain = resolve::domain(&rules, subject)?;
+        let found = erase::find(domain, subject, now)?;
+        let made = Made::of(domain, subject, now);
+        let mut made = mend::erase(self.gate.memory(), &found.targets, made)?;
         made.counters.retain(|counter| counter.before > 0);
         made.ticket = made.ticket.max(found.forget_bans(self.gate.memory()));
         Ok((made, found.unreachable))
-    }
-
-    /// Writes changes down and waits until they are on disk. The line is handed to a thread that
-    /// may wait for a disk before anything is awaited: whoever asked may go away meanwhile, and the
-    /// change is made and written down all the same.
-    async fn settle(
-        &self,
-        who: Who,
-        what: &str,
-        subject: &Subject<'_>,
-        made: Made,
-    ) -> Result<Vec<Changed>, Refusal> {
-        let line = Entry {
-            at: made.at,
-            who,
-            what,
-            domain: subject.domain,
-            entries: subject.entries.iter().map(|entry| (entry.key, entry.value)).collect(),
-            counters: made.counters.iter().map(audited).collect(),
-            row: None,
-            ban: None,
-        };
-        self.write_down(line.to_line().map_err(|e| unaudited(&e))?).await?;
-        on_disk(&self.gate, made.ticket).await?;
-        Ok(made.counters)
-    }
-
-    async fn write_down(&self, line: String) -> Result<(), Refusal> {
-        let audit = self.audit.clone();
-        let written = tokio::task::spawn_blocking(move || audit.append(&line)).await;
-        written
-            .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
-            .map_err(|e| unaudited(&e))
     }
 
     /// Until the counters are back from disk, what they hold is not known.
@@ -205,41 +201,4 @@ impl Quota {
         }
         Err(Refusal::Unavailable("starting: the counters are not back from disk yet".into()))
     }
-}
-
-/// Ends when a change is on disk, if it is to be there.
-async fn on_disk(gate: &Gate, ticket: Option<Ticket>) -> Result<(), Refusal> {
-    let Some(ticket) = ticket else { return Ok(()) };
-    gate.written(ticket).await.map_err(|_| {
-        let why = "the change is in force in memory, but could not be put on disk";
-        Refusal::Unavailable(why.into())
-    })
-}
-
-fn make(
-    memory: &Memory,
-    targets: &[Target<'_>],
-    change: Change,
-    now: Timestamp,
-) -> Result<Made, Refusal> {
-    let mut made = Made { at: now, counters: Vec::new(), ticket: None };
-    for target in targets {
-        let mended = memory.mend(target.key, &target.terms, change, now)?;
-        made.ticket = made.ticket.max(mended.ticket);
-        made.counters.push(Changed {
-            limit: target.label().to_owned(),
-            before: mended.before.used,
-            after: mended.after.used,
-        });
-    }
-    Ok(made)
-}
-
-fn audited(changed: &Changed) -> Counter<'_> {
-    Counter { limit: &changed.limit, before: changed.before, after: changed.after }
-}
-
-fn unaudited(error: &std::io::Error) -> Refusal {
-    tracing::error!(%error, "the audit log cannot be written");
-    Refusal::Unavailable("the change is in force, but could not be written to the audit log".into())
 }

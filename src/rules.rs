@@ -182,7 +182,12 @@ impl RuleSet {
 
     /// Under which name a row that people set is kept.
     pub fn row_identity(&self, domain: &str, key: &str) -> Identity {
-        self.hash_key.prefix(&["directory", domain, key]).identity()
+        self.identity(&["directory", domain, key])
+    }
+
+    /// The identity of these parts, the first of which says what they name.
+    pub fn identity(&self, parts: &[&str]) -> Identity {
+        self.hash_key.prefix(parts).identity()
     }
 
     /// The tag of a limit that a call brought along.

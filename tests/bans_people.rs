@@ -134,7 +134,8 @@ async fn bans_are_set_by_hand_and_every_change_is_written_down() {
     let what: Vec<_> = lines.iter().map(|line| &line["what"]).collect();
     assert_eq!(what, ["ban", "unban"]);
     assert_eq!(lines[0]["ban"]["why"], "a leaked key");
-    assert_eq!(lines[0]["entries"][0], json!(["key", "…4f9a"]));
+    let shown = lines[0]["entries"][0][1].as_str().expect("a value");
+    assert!(shown.ends_with("…4f9a") && shown.len() == "0123456789abcdef…4f9a".len(), "{shown}");
 
     for (asked, status, said) in [
         (with(who(), "for_seconds", json!(0)), 400, "1 to 31536000 seconds"),

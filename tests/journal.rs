@@ -394,7 +394,8 @@ fn files_of_format_1_are_read() {
 
 /// A note that says this number.
 fn note(left: u64) -> Note {
-    Note::Grant(Grant { domain: "d".into(), label: "r.month".into(), granted: 10, left })
+    let (domain, label, values) = ("d".into(), "r.month".into(), Vec::new());
+    Note::Grant(Grant { domain, label, values, granted: 10, left })
 }
 
 fn put(process: &Process, key: NoteKey, left: u64, durability: Durability) -> Option<Ticket> {

@@ -60,6 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "gate",
             "key",
             "limit",
+            "limiter",
             "query",
             "rules",
             "store",

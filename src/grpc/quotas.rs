@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::audit::Who;
 use crate::quota::{self, Amount, Quota, Refusal, Subject};
 
+use super::charges;
 use super::proto::tollgate::v1;
 use super::proto::tollgate::v1::adjust_request;
 use super::proto::tollgate::v1::quotas_server::Quotas;
@@ -24,7 +25,7 @@ impl Service {
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+pub type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl Quotas for Service {
@@ -36,6 +37,44 @@ impl Quotas for Service {
             limits: usage.limits.into_iter().map(use_of).collect(),
             refusing: usage.refusing,
         }))
+    }
+
+    async fn charge(&self, request: Request<v1::ChargeRequest>) -> Answer<v1::ChargeResponse> {
+        charges::charge(&self.quota, &request).await
+    }
+
+    async fn refund(&self, request: Request<v1::RefundRequest>) -> Answer<v1::RefundResponse> {
+        charges::refund(&self.quota, &request).await
+    }
+
+    async fn reserve(&self, request: Request<v1::ReserveRequest>) -> Answer<v1::ReserveResponse> {
+        charges::reserve(&self.quota, &request).await
+    }
+
+    async fn commit(&self, request: Request<v1::CommitRequest>) -> Answer<v1::SettledResponse> {
+        charges::commit(&self.quota, &request).await
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelRequest>) -> Answer<v1::SettledResponse> {
+        charges::cancel(&self.quota, &request).await
+    }
+
+    async fn grant(&self, request: Request<v1::GrantRequest>) -> Answer<v1::GrantResponse> {
+        charges::grant(&self.quota, &request).await
+    }
+
+    async fn list_grants(
+        &self,
+        request: Request<v1::ListGrantsRequest>,
+    ) -> Answer<v1::ListGrantsResponse> {
+        charges::grants(&self.quota, request.get_ref())
+    }
+
+    async fn revoke_grants(
+        &self,
+        request: Request<v1::RevokeGrantsRequest>,
+    ) -> Answer<v1::RevokeGrantsResponse> {
+        charges::revoke(&self.quota, &request).await
     }
 
     async fn reset(&self, request: Request<v1::ResetRequest>) -> Answer<v1::ResetResponse> {
@@ -112,11 +151,13 @@ pub fn status(refusal: Refusal) -> Status {
     match refusal {
         Refusal::NotFound(_) => Status::not_found(message),
         Refusal::Invalid(_) => Status::invalid_argument(message),
+        Refusal::Exists(_) => Status::already_exists(message),
+        Refusal::Conflict(_) => Status::failed_precondition(message),
         Refusal::Unavailable(_) => Status::unavailable(message),
     }
 }
 
-fn use_of(it: quota::Use) -> v1::Use {
+pub fn use_of(it: quota::Use) -> v1::Use {
     v1::Use {
         rule: it.rule,
         limit: it.limit,
@@ -127,6 +168,8 @@ fn use_of(it: quota::Use) -> v1::Use {
         on_exceed: it.on_exceed.into(),
         reset_seconds: it.reset_seconds,
         reset_at: it.reset_at,
+        granted: it.granted,
+        granted_until: it.granted_until,
     }
 }
 

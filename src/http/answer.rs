@@ -19,6 +19,8 @@ pub enum Kind {
     Unauthenticated,
     Forbidden,
     NotFound,
+    Exists,
+    Conflict,
     Unimplemented,
     Unavailable,
 }
@@ -67,6 +69,10 @@ impl Kind {
             }
             Kind::Forbidden => (StatusCode::FORBIDDEN, "PERMISSION_DENIED", Code::PermissionDenied),
             Kind::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND", Code::NotFound),
+            Kind::Exists => (StatusCode::CONFLICT, "ALREADY_EXISTS", Code::AlreadyExists),
+            Kind::Conflict => {
+                (StatusCode::CONFLICT, "FAILED_PRECONDITION", Code::FailedPrecondition)
+            }
             Kind::Unimplemented => (StatusCode::NOT_FOUND, "NOT_FOUND", Code::Unimplemented),
             Kind::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", Code::Unavailable)
@@ -111,6 +117,8 @@ impl From<Refusal> for Problem {
         let kind = match refusal {
             Refusal::NotFound(_) => Kind::NotFound,
             Refusal::Invalid(_) => Kind::Invalid,
+            Refusal::Exists(_) => Kind::Exists,
+            Refusal::Conflict(_) => Kind::Conflict,
             Refusal::Unavailable(_) => Kind::Unavailable,
         };
         Problem::new(kind, refusal.to_string())

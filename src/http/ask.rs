@@ -52,6 +52,14 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
+impl Whole {
+    /// The number as a count of something.
+    pub fn count(self, name: &str) -> Result<u64, Problem> {
+        let beyond = || Problem::invalid(format!("{name} is {}, which is out of range", self.0));
+        self.0.try_into().map_err(|_| beyond())
+    }
+}
+
 /// Reads a body as JSON.
 pub fn body<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
     let bytes = body.map_err(|rejection| match rejection.status() {

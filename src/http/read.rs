@@ -46,8 +46,8 @@ pub async fn status(people: State<People>) -> Answer {
     })))
 }
 
-fn use_of(it: &Use) -> Value {
-    json!({
+pub fn use_of(it: &Use) -> Value {
+    let mut limit = json!({
         "rule": it.rule,
         "limit": it.limit,
         "used": it.used,
@@ -57,7 +57,14 @@ fn use_of(it: &Use) -> Value {
         "on_exceed": it.on_exceed,
         "reset_seconds": it.reset_seconds,
         "reset_at": it.reset_at,
-    })
+    });
+    if let Some(granted) = it.granted {
+        limit["granted"] = granted.into();
+    }
+    if let Some(until) = &it.granted_until {
+        limit["granted_until"] = until.as_str().into();
+    }
+    limit
 }
 
 fn domain(it: &DomainRules) -> Value {

@@ -81,7 +81,12 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             return;
         }
         let mut ids = SmallVec::new();
-        if let Some(hold) = rule.hold.as_deref() {
+        if let Some(wanted) = self.reserves()
+            && rule.hold.is_some()
+        {
+            let expires_at = self.now.plus(wanted.for_us);
+            self.occupy(first, HeldUntil { id: wanted.id.to_u128(), expires_at });
+        } else if let Some(hold) = rule.hold.as_deref() {
             let key = asked.entries.get(&hold.by).map(|id| hold_key(hold, id));
             let expires_at = self.now.plus(hold.expires_us);
             self.occupy(first, HeldUntil { id: key.map_or(0, NoteKey::to_u128), expires_at });

@@ -105,7 +105,9 @@ fn receipts(
                     items: items(call, applied, known.hits.clone(), id.key.to_u128()),
                     arguments: 0,
                     hits: 0,
+                    refunded: 0,
                     open: true,
+                    reserved: true,
                 }),
             };
             let strictest = durability(&call.hits[known.hits.clone()]);
@@ -118,10 +120,12 @@ fn receipts(
     {
         let receipt = Receipt {
             domain: query.domain.to_owned(),
-            items: items(call, applied, 0..call.hits.len(), 0),
+            items: items(call, applied, 0..call.hits.len(), wanted.id.to_u128()),
             arguments: wanted.arguments,
-            hits: 0,
+            hits: query.descriptors.iter().map(|asked| asked.hits.taken()).sum(),
+            refunded: 0,
             open: wanted.open,
+            reserved: wanted.open,
         };
         let expires_at = call.now.plus(wanted.for_us);
         let (key, note) = (receipt_key(wanted), Note::Receipt(receipt));
@@ -156,6 +160,8 @@ fn items(
             cost: call.origins[at].cost,
             taken: outcome.taken,
             granted: outcome.granted,
+            put_back: 0,
+            kept: 0,
             mark: mend::mark(hit.terms.limit, call.now, outcome.reset_us, slot).into(),
         }
     };
@@ -202,15 +208,17 @@ pub fn spend(
     change_grant(notes, key, durability, now, |left| left.saturating_sub(hits))
 }
 
-/// Puts hits back into a grant, as far as it is still there.
+/// Puts hits back into a grant, as far as it is still there; says how many that were.
 pub fn refill(
     notes: &mut Open<'_>,
     key: NoteKey,
     hits: u64,
     durability: Durability,
     now: Timestamp,
-) -> Option<Ticket> {
-    change_grant(notes, key, durability, now, |left| left.saturating_add(hits))
+) -> (u64, Option<Ticket>) {
+    let before = left_of_grant(notes, key, now);
+    let ticket = change_grant(notes, key, durability, now, |left| left.saturating_add(hits));
+    (left_of_grant(notes, key, now) - before, ticket)
 }
 
 /// Whose counter it is, as people read it.

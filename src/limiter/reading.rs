@@ -23,8 +23,13 @@ pub struct Reading<'a> {
     pub on_exceed: OnExceed,
     /// Whether a lack of room refuses the call.
     pub votes: bool,
+    pub used: u64,
+    /// What the call took of it.
+    pub taken: u64,
     /// Never more than the budget.
     pub remaining: u64,
+    /// What is left of a grant.
+    pub granted: u64,
     /// How far a soft limit is beyond its budget; 0 for others.
     pub overage: u64,
     pub room: Room,

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::directory::Row;
 use crate::key::Identity;
 use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed, Terms};
-use crate::query::{Descriptor, Hits, Override, Query};
+use crate::query::{Descriptor, Hits, Override, Query, Wanted};
 use crate::rules::{Domain, Held, Replaced, Rule, RuleSet, Stance, Unmatched};
 use crate::store::{Applied, Ask, HITS_INLINE, HeldUntil, Hit, Memory, NO_SLOT};
 use crate::time::Timestamp;
@@ -23,6 +23,10 @@ use super::verdict::Origin;
 /// `'r` is the life of the rules, `'c` that of the call.
 pub struct Resolved<'r, 'c> {
     pub now: Timestamp,
+    /// The receipt that the call asks for.
+    pub wanted: Option<Wanted>,
+    /// Whether it is to be told how every limit stands, whatever the domain says.
+    pub tells: bool,
     pub subjects: SmallVec<[Subject; 2]>,
     pub hits: SmallVec<[Hit<'c>; HITS_INLINE]>,
     /// Where each hit's limit comes from.
@@ -113,9 +117,11 @@ impl Amount {
 }
 
 impl<'r: 'c, 'c> Resolved<'r, 'c> {
-    pub fn new(now: Timestamp) -> Resolved<'r, 'c> {
+    pub fn new(now: Timestamp, wanted: Option<Wanted>, tells: bool) -> Resolved<'r, 'c> {
         Resolved {
             now,
+            wanted,
+            tells,
             subjects: SmallVec::new(),
             hits: SmallVec::new(),
             origins: SmallVec::new(),
@@ -245,7 +251,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             if stance == Stance::Shadow {
                 terms.on_exceed = OnExceed::Shadow;
             }
-            let amount = amount(rule, limit, asked.hits, cost);
+            let amount = amount(rule, limit, asked.hits, cost, self.reserves().is_some());
             let (label, limit) = (&*limit.label, Some(limit));
             let origin = Origin { label, rule: Some(rule), limit, descriptor, cost };
             self.push(identity, terms, origin, amount);
@@ -262,6 +268,12 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             let hits = first..self.hits.len();
             self.watched.push(Watched { descriptor, rule, stance, hits });
         }
+    }
+
+    /// The receipt of a call that holds what it takes until its true cost is told under that id,
+    /// and so opens no hold of a rule.
+    pub fn reserves(&self) -> Option<Wanted> {
+        self.wanted.filter(|wanted| wanted.open)
     }
 
     fn push(&mut self, identity: Identity, terms: Terms<'c>, origin: Origin<'r>, amount: Amount) {
@@ -337,9 +349,13 @@ fn keep_largest(hits: &mut [Hit<'_>], of_one: &[usize]) -> Amount {
 }
 
 /// What a limit is asked for. A call that opens a hold takes the estimate, whatever hits it says,
-/// save slots, which are for calls. Only where the rule lets it can a call give hits back.
-fn amount(rule: &Rule, limit: &Limit, hits: Hits, cost: u64) -> Amount {
+/// save slots, which are for calls; one that `reserves` brings an estimate of its own. Only where
+/// the rule lets it can a call give hits back.
+fn amount(rule: &Rule, limit: &Limit, hits: Hits, cost: u64, reserves: bool) -> Amount {
     let slots = matches!(limit.algorithm, Algorithm::Concurrency);
+    if reserves {
+        return Amount::of(if slots { Hits::Take(1) } else { hits }, cost);
+    }
     let estimate = rule.hold.as_ref().and_then(|hold| hold.estimate).filter(|_| !slots);
     match (hits, estimate) {
         (Hits::GiveBack(_), _) if !rule.refundable => Amount::default(),

@@ -12,85 +12,81 @@ use crate::time::Timestamp;
 use super::again::NoteKeys;
 use super::book;
 
-/// Which receipts may be put right.
+/// What is to become of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Those whose true cost is still to be told.
-    Open,
-    /// Also those that were told it, or never had another.
-    Any,
+pub struct Order {
+    /// What the call is to have cost, in hits.
+    pub hits: u64,
+    pub then: Then,
 }
 
-/// What becomes of the receipt.
+/// What becomes of the receipt when it is put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     Forget,
-    /// It is kept until then, closed.
-    KeepUntil(Timestamp),
+    /// It is kept, closed, with what is known of it by now.
+    Keep {
+        hits: u64,
+        refunded: u64,
+        /// Until when; none means as long as it was to be kept.
+        until: Option<Timestamp>,
+    },
 }
 
 /// What was put right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
-    pub changes: Vec<Changed>,
+    /// The receipt as it is now.
+    pub receipt: Receipt,
     pub ticket: Option<Ticket>,
 }
 
-/// One counter of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
-    /// Rule and limit name.
-    pub label: String,
-    pub charged: u64,
-    pub put_back: u64,
-}
-
-/// Puts right what the call of this receipt took, as if it had cost so many hits. Nothing happens
-/// if there is no such receipt.
+/// Puts right what the call of this receipt took, as its order says. Nothing happens if there is
+/// no such receipt, or no order for it; that may be asked for several times.
 pub fn settle(
     domain: &Domain,
     store: &Memory,
     key: NoteKey,
-    hits: u64,
-    (which, then): (Which, Then),
     now: Timestamp,
+    mut order: impl FnMut(&Receipt) -> Option<Order>,
 ) -> Option<Settlement> {
-    let found = |note: Option<&Note>| match note {
-        Some(Note::Receipt(receipt)) if receipt.open || which == Which::Any => {
-            Some(receipt.clone())
+    loop {
+        let Some(Note::Receipt(mut receipt)) = store.ledger().get(key, now) else { return None };
+        let mut notes = store.ledger().open(&keys(key, &receipt));
+        // Somebody else may have put it right since it was read, and so have got further.
+        if !matches!(notes.get(key, now), Some(Note::Receipt(found)) if *found == receipt) {
+            continue;
         }
-        _ => None,
-    };
-    let mut receipt = found(store.ledger().get(key, now).as_ref())?;
-    let mut notes = store.ledger().open(&keys(key, &receipt));
-    // Somebody else may have put it right since it was read.
-    if found(notes.get(key, now)) != Some(receipt.clone()) {
-        return None;
+        let Order { hits, then } = order(&receipt)?;
+        // The end of a hold lasts as surely as the surest of its counters, or a crash would let it
+        // be settled twice.
+        let (mut surest, mut ticket) = (Durability::Ordinary, None);
+        for item in &mut receipt.items {
+            let Some(limit) = domain.limit(&item.label) else { continue };
+            let budget = item.requests.map_or(Budget::Unlimited, Budget::Requests);
+            let terms = limit.terms().with_budget(budget);
+            if limit.durability == Durability::Strict {
+                surest = Durability::Strict;
+            }
+            ticket = ticket.max(settle_item(store, &mut notes, item, terms, hits, now));
+        }
+        ticket = ticket.max(end(&mut notes, key, (&mut receipt, surest), then));
+        return Some(Settlement { receipt, ticket });
     }
-    let mut settlement = Settlement { changes: Vec::new(), ticket: None };
-    // The end of a hold lasts as surely as the surest of its counters, or a crash would let it be
-    // settled twice.
-    let mut surest = Durability::Ordinary;
-    for item in &mut receipt.items {
-        let Some(limit) = domain.limit(&item.label) else { continue };
-        let budget = item.requests.map_or(Budget::Unlimited, Budget::Requests);
-        let terms = limit.terms().with_budget(budget);
-        if limit.durability == Durability::Strict {
-            surest = Durability::Strict;
-        }
-        let (changed, ticket) = settle_item(store, &mut notes, item, terms, hits, now);
-        settlement.changes.push(changed);
-        settlement.ticket = settlement.ticket.max(ticket);
-    }
-    let ticket = match then {
-        Then::Forget => notes.remove(key, surest).1,
-        Then::KeepUntil(until) => {
-            receipt.open = false;
-            notes.put(key, Note::Receipt(receipt), until, Durability::Strict)
-        }
+}
+
+fn end(
+    notes: &mut Open<'_>,
+    key: NoteKey,
+    (receipt, surest): (&mut Receipt, Durability),
+    then: Then,
+) -> Option<Ticket> {
+    let Then::Keep { hits, refunded, until } = then else {
+        return notes.remove(key, surest).1;
     };
-    settlement.ticket = settlement.ticket.max(ticket);
-    Some(settlement)
+    (receipt.hits, receipt.refunded, receipt.open) = (hits, refunded, false);
+    let until = until.or_else(|| notes.expires_at(key))?;
+    notes.put(key, Note::Receipt(receipt.clone()), until, Durability::Strict)
 }
 
 /// The receipt, and the notes about the counters that it names.
@@ -111,7 +107,7 @@ fn settle_item(
     terms: Terms<'_>,
     hits: u64,
     now: Timestamp,
-) -> (Changed, Option<Ticket>) {
+) -> Option<Ticket> {
     let key = CounterKey::from_u128(item.counter);
     let had = item.taken.saturating_add(item.granted);
     let cost = match terms.limit.algorithm {
@@ -120,12 +116,11 @@ fn settle_item(
         _ => hits.saturating_mul(item.cost),
     };
     let mut parts = Parts { store, notes, item, key, terms, now, ticket: None };
-    let label = parts.item.label.clone();
-    let (charged, put_back) = match cost.checked_sub(had) {
-        Some(excess) => (parts.charge(excess), 0),
-        None => (0, parts.put_back(had - cost)),
-    };
-    (Changed { label, charged, put_back }, parts.ticket)
+    match cost.checked_sub(had) {
+        Some(excess) => parts.charge(excess),
+        None => parts.put_back(had - cost),
+    }
+    parts.ticket
 }
 
 /// One counter of a receipt, with its grant and its closed windows.
@@ -142,9 +137,9 @@ struct Parts<'a, 'n> {
 impl Parts<'_, '_> {
     /// Charges so much more: the counter as far as it has room, then its grant, and what neither
     /// has room for to the counter.
-    fn charge(&mut self, excess: u64) -> u64 {
+    fn charge(&mut self, excess: u64) {
         if excess == 0 {
-            return 0;
+            return;
         }
         let (grant, durability) = (self.grant(), self.terms.limit.durability);
         let left = book::left_of_grant(self.notes, grant, self.now);
@@ -165,25 +160,27 @@ impl Parts<'_, '_> {
             self.step(Step::Charge(of_counter));
             self.item.taken = self.item.taken.saturating_add(of_counter);
         }
-        excess
     }
 
-    /// Puts so much back: into the grant first, for it was spent last. Says how much found its way.
-    fn put_back(&mut self, back: u64) -> u64 {
+    /// Puts so much back: into the grant first, for it was spent last.
+    fn put_back(&mut self, back: u64) {
         let to_grant = back.min(self.item.granted);
         if to_grant > 0 {
             let durability = self.terms.limit.durability;
-            let filled = book::refill(self.notes, self.grant(), to_grant, durability, self.now);
-            self.ticket = self.ticket.max(filled);
+            let grant = self.grant();
+            let (filled, ticket) = book::refill(self.notes, grant, to_grant, durability, self.now);
+            self.ticket = self.ticket.max(ticket);
             self.item.granted -= to_grant;
+            self.item.returned(to_grant, filled);
         }
         let to_counter = back - to_grant;
         if to_counter == 0 {
-            return to_grant;
+            return;
         }
         self.item.taken = self.item.taken.saturating_sub(to_counter);
         let mark = mend::Mark::from(self.item.mark);
-        to_grant.saturating_add(self.step(Step::PutBack(to_counter, mark)))
+        let put_back = self.step(Step::PutBack(to_counter, mark));
+        self.item.returned(to_counter, put_back.min(to_counter));
     }
 
     /// Makes one step of the counter, and brings its open window in the archive up to that.

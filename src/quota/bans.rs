@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::audit::{self, Who};
+use crate::audit::Who;
 use crate::calendar;
 use crate::key::Identity;
 use crate::limit::Durability;
@@ -17,7 +17,8 @@ use crate::store::journal::Ticket;
 use crate::store::ledger::{self, Kind, Note};
 use crate::time::{SECOND_US, Timestamp};
 
-use super::{Quota, Refusal, Subject, on_disk, resolve, unaudited};
+use super::made::{Made, ToldBan};
+use super::{Quota, Refusal, Subject, resolve};
 
 /// Bans of one answer.
 pub const BANS_MAX: usize = 1000;
@@ -77,13 +78,6 @@ pub struct Sentence<'a> {
     pub why: Option<&'a str>,
 }
 
-/// A change that is made, but may not be on disk.
-struct Made {
-    at: Timestamp,
-    ban: BanInForce,
-    ticket: Option<Ticket>,
-}
-
 impl Quota {
     /// So many of the bans in force, the latest first; of one rule if it is named.
     pub fn bans(&self, domain: &str, rule: Option<&str>, limit: usize) -> Result<Bans, Refusal> {
@@ -135,8 +129,9 @@ impl Quota {
         subject: &Subject<'_>,
         sentence: Sentence<'_>,
     ) -> Result<BanInForce, Refusal> {
-        let made = self.put_ban(subject, sentence)?;
-        self.settle_ban(who, "ban", subject, made).await
+        let (ban, made) = self.put_ban(subject, sentence)?;
+        self.write(who, "ban", made).await?;
+        Ok(ban)
     }
 
     /// Lets somebody in again, and forgets what they were kept out for.
@@ -146,15 +141,20 @@ impl Quota {
         subject: &Subject<'_>,
         rule: &str,
     ) -> Result<BanInForce, Refusal> {
-        let made = self.take_ban(subject, rule)?;
-        self.settle_ban(who, "unban", subject, made).await
+        let (ban, made) = self.take_ban(subject, rule)?;
+        self.write(who, "unban", made).await?;
+        Ok(ban)
     }
 
     fn all_bans(&self, now: Timestamp) -> Vec<(NoteKey, Timestamp, Note)> {
         self.gate.memory().ledger().all(Kind::Ban, now)
     }
 
-    fn put_ban(&self, subject: &Subject<'_>, sentence: Sentence<'_>) -> Result<Made, Refusal> {
+    fn put_ban(
+        &self,
+        subject: &Subject<'_>,
+        sentence: Sentence<'_>,
+    ) -> Result<(BanInForce, Made), Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
         let domain = resolve::domain(&rules, subject)?;
@@ -186,15 +186,16 @@ impl Quota {
             strikes: before.saturating_add(1),
             shadow: rule.force.stance(rule.identity(&entries)) != Stance::Enforced,
         };
-        let made = shown(domain, &ban, now);
+        let in_force = shown(domain, &ban, now);
         let remembered_us = rule.ban.as_ref().map_or(0, |ban| ban.terms.up_to_us);
         let remembered_until = until.plus(remembered_us);
         let ticket = notes.put(key, Note::Ban(ban), remembered_until, Durability::Strict);
         notes.remove(offences, Durability::Ordinary);
-        Ok(Made { at: now, ban: made, ticket })
+        let made = made(domain, subject, &in_force, (ticket, now));
+        Ok((in_force, made))
     }
 
-    fn take_ban(&self, subject: &Subject<'_>, rule: &str) -> Result<Made, Refusal> {
+    fn take_ban(&self, subject: &Subject<'_>, rule: &str) -> Result<(BanInForce, Made), Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
         let domain = resolve::domain(&rules, subject)?;
@@ -209,32 +210,21 @@ impl Quota {
         };
         notes.remove(offences, Durability::Ordinary);
         let (_, ticket) = notes.remove(key, Durability::Strict);
-        Ok(Made { at: now, ban: shown(domain, &ban, now), ticket })
+        let lifted = shown(domain, &ban, now);
+        let made = made(domain, subject, &lifted, (ticket, now));
+        Ok((lifted, made))
     }
+}
 
-    /// Writes a change down and waits until it is on disk.
-    async fn settle_ban(
-        &self,
-        who: Who,
-        what: &str,
-        subject: &Subject<'_>,
-        Made { at, ban, ticket }: Made,
-    ) -> Result<BanInForce, Refusal> {
-        let told = audit::Ban { rule: &ban.rule, why: &ban.why, until: &ban.until };
-        let line = audit::Entry {
-            at,
-            who,
-            what,
-            domain: subject.domain,
-            entries: subject.entries.iter().map(|entry| (entry.key, entry.value)).collect(),
-            counters: Vec::new(),
-            row: None,
-            ban: Some(told),
-        };
-        self.write_down(line.to_line().map_err(|error| unaudited(&error))?).await?;
-        on_disk(&self.gate, ticket).await?;
-        Ok(ban)
-    }
+/// A ban that was set or lifted.
+fn made(
+    domain: &Domain,
+    subject: &Subject<'_>,
+    ban: &BanInForce,
+    (ticket, now): (Option<Ticket>, Timestamp),
+) -> Made {
+    let told = ToldBan { rule: ban.rule.clone(), why: ban.why.clone(), until: ban.until.clone() };
+    Made { ban: Some(told), ticket, ..Made::of(domain, subject, now) }
 }
 
 /// The keys of a ban and of what counts towards it.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{self, Who};
+use crate::audit::Who;
 use crate::directory::{Directory, Fault, Found, Reader, Row, Written};
 use crate::key::Identity;
 use crate::limit::Durability;
@@ -15,7 +15,8 @@ use crate::store::journal::Ticket;
 use crate::store::ledger::{self, Kind, Note};
 use crate::time::Timestamp;
 
-use super::{Quota, Refusal, on_disk, unaudited};
+use super::made::Made;
+use super::{Quota, Refusal};
 
 /// Rows of one answer.
 pub const PAGE_MAX: usize = 1000;
@@ -68,13 +69,6 @@ pub struct RowSet {
     pub warnings: Vec<String>,
 }
 
-/// A change of a row that is made, but may not be on disk.
-struct Made {
-    at: Timestamp,
-    by: String,
-    ticket: Option<Ticket>,
-}
-
 impl Quota {
     /// So many rows of a domain, from the first key behind `after` on.
     pub fn directory(
@@ -117,8 +111,9 @@ impl Quota {
         key: &str,
         written: &Written,
     ) -> Result<RowSet, Refusal> {
-        let (set, made) = self.put_row(domain, key, written)?;
-        self.settle_row(who, "directory-set", (domain, key), Some(&set.row.row), made).await?;
+        let (set, mut made) = self.put_row(domain, key, written)?;
+        made.row = Some(set.row.row.clone().for_log().to_text());
+        self.write(who, "directory-set", made).await?;
         Ok(set)
     }
 
@@ -130,7 +125,7 @@ impl Quota {
         key: &str,
     ) -> Result<Option<RowInForce>, Refusal> {
         let (left, made) = self.take_row(domain, key)?;
-        self.settle_row(who, "directory-remove", (domain, key), None, made).await?;
+        self.write(who, "directory-remove", made).await?;
         Ok(left)
     }
 
@@ -162,8 +157,7 @@ impl Quota {
         directory.live().set(key, row.clone());
         drop(open);
         let row = of.shown(key, Origin::Api, &row);
-        let made = Made { at: now, by: directory.by.to_string(), ticket };
-        Ok((RowSet { row, warnings }, made))
+        Ok((RowSet { row, warnings }, of.made(key, ticket, now)))
     }
 
     fn take_row(&self, domain: &str, key: &str) -> Result<(Option<RowInForce>, Made), Refusal> {
@@ -179,34 +173,7 @@ impl Quota {
             let what = "no row is set for this key; one of a file is removed there";
             return Err(Refusal::NotFound(what.into()));
         }
-        let made = Made { at: now, by: directory.by.to_string(), ticket };
-        Ok((of.in_force(key), made))
-    }
-
-    /// Writes a change down and waits until it is on disk.
-    async fn settle_row(
-        &self,
-        who: Who,
-        what: &str,
-        (domain, key): (&str, &str),
-        row: Option<&Written>,
-        made: Made,
-    ) -> Result<(), Refusal> {
-        let Made { at, by, ticket } = made;
-        let row = row.map(|row| row.clone().for_log().to_text());
-        let entries = vec![(by.as_str(), key)];
-        let line = audit::Entry {
-            at,
-            who,
-            what,
-            domain,
-            entries,
-            counters: Vec::new(),
-            row: row.as_deref(),
-            ban: None,
-        };
-        self.write_down(line.to_line().map_err(|error| unaudited(&error))?).await?;
-        on_disk(&self.gate, ticket).await
+        Ok((of.in_force(key), of.made(key, ticket, now)))
     }
 }
 
@@ -236,6 +203,13 @@ impl Of<'_> {
 
     fn identity(self, key: &str) -> Identity {
         self.rules.row_identity(&self.domain.name, key)
+    }
+
+    /// A change of the row of a key.
+    fn made(self, key: &str, ticket: Option<Ticket>, now: Timestamp) -> Made {
+        let by = &self.directory.by;
+        let entries = vec![(by.to_string(), self.domain.shown().value(by, key))];
+        Made { entries, ticket, ..Made::in_domain(&self.domain.name, now) }
     }
 
     fn is_secret(self) -> bool {

@@ -10,9 +10,11 @@ use crate::time::Timestamp;
 use super::{Refusal, Subject};
 
 /// One counter, and the limit that it is held to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Target<'r> {
     pub rule: &'r Rule,
+    /// The values that it counts by.
+    pub values: Vec<(String, String)>,
     pub terms: Terms<'r>,
     pub key: CounterKey,
 }
@@ -29,9 +31,13 @@ pub fn domain<'r>(rules: &'r RuleSet, subject: &Subject<'_>) -> Result<&'r Domai
     if subject.entries.iter().len() == 0 {
         return Err(Refusal::Invalid("no entries are given; say whose counters are meant".into()));
     }
-    rules.domain(subject.domain).ok_or_else(|| {
-        Refusal::NotFound(format!("no rules are loaded for domain `{}`", subject.domain))
-    })
+    named(rules, subject.domain)
+}
+
+pub fn named<'r>(rules: &'r RuleSet, domain: &str) -> Result<&'r Domain, Refusal> {
+    rules
+        .domain(domain)
+        .ok_or_else(|| Refusal::NotFound(format!("no rules are loaded for domain `{domain}`")))
 }
 
 pub fn held<'r>(
@@ -54,6 +60,12 @@ pub fn held<'r>(
     if matching.is_empty() { Err(no_rule(domain)) } else { Ok(found) }
 }
 
+/// Rules that apply to these entries and serve no plan for them.
+pub fn without_plan(domain: &Domain, subject: &Subject<'_>, now: Timestamp) -> Vec<String> {
+    let without = held(domain, subject, now).map(|found| found.without_plan).unwrap_or_default();
+    without.iter().map(|rule| rule.name.to_string()).collect()
+}
+
 pub fn no_rule(domain: &Domain) -> Refusal {
     Refusal::NotFound(format!("no rule of domain `{}` applies to these entries", domain.name))
 }
@@ -66,8 +78,10 @@ pub fn targets<'r>(
     terms: impl Fn(&'r Limit) -> Terms<'r>,
 ) -> Vec<Target<'r>> {
     let identity = rule.identity(entries);
+    let values = rule.counted(entries);
     let target = move |limit: &'r Limit| Target {
         rule,
+        values: values.clone(),
         terms: terms(limit),
         key: identity.counter(limit.tag),
     };
@@ -90,7 +104,7 @@ impl<'r> Found<'r> {
     /// The counter of the limit with this label.
     pub fn named(&self, label: &str) -> Result<Target<'r>, Refusal> {
         let named = self.targets.iter().find(|target| target.label() == label);
-        named.copied().ok_or_else(|| {
+        named.cloned().ok_or_else(|| {
             let labels: Vec<_> = self.targets.iter().map(Target::label).collect();
             let there = labels.join(", ");
             Refusal::NotFound(format!(

@@ -7,7 +7,7 @@ use crate::store::Memory;
 use crate::time::{SECOND_US, Timestamp};
 
 use super::resolve::{self, Target};
-use super::{Refusal, Subject, words};
+use super::{Refusal, Subject, grant, words};
 
 /// How some entries stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct Use {
     pub requests: Option<u64>,
     /// As a decision shows it: never more than the budget, even where a burst holds more.
     pub remaining: Option<u64>,
+    /// What is left of a grant, if there is one, and when it ends.
+    pub granted: Option<u64>,
+    pub granted_until: Option<String>,
     /// The window, such as `minute` or `10 minutes`.
     pub per: String,
     pub on_exceed: &'static str,
@@ -50,9 +53,16 @@ pub fn usage(
     })
 }
 
-fn of(target: &Target<'_>, memory: &Memory, now: Timestamp) -> Use {
+/// Microseconds as whole seconds, rounded up.
+pub fn seconds(us: u64) -> u64 {
+    us.div_ceil(SECOND_US)
+}
+
+pub fn of(target: &Target<'_>, memory: &Memory, now: Timestamp) -> Use {
     let (limit, terms) = (target.terms.limit, target.terms);
     let reading = memory.reading(target.key, &terms, now);
+    let granted = grant::of(memory, target.key, now);
+    let left = granted.as_ref().map_or(0, |(grant, _)| grant.left);
     let requests = match terms.budget {
         Budget::Requests(requests) => Some(requests),
         Budget::Unlimited => None,
@@ -62,10 +72,12 @@ fn of(target: &Target<'_>, memory: &Memory, now: Timestamp) -> Use {
         limit: words::limit_name(target.rule, limit).to_owned(),
         used: reading.used,
         requests,
-        remaining: requests.map(|requests| reading.remaining.min(requests)),
+        remaining: requests.map(|most| reading.remaining.saturating_add(left).min(most)),
+        granted: granted.as_ref().map(|(grant, _)| grant.left),
+        granted_until: granted.map(|(_, until)| calendar::rfc3339(until)),
         per: words::per(limit.per),
         on_exceed: words::on_exceed(terms.on_exceed),
-        reset_seconds: reading.reset_us.div_ceil(SECOND_US),
+        reset_seconds: seconds(reading.reset_us),
         reset_at: calendar::rfc3339(now.plus(reading.reset_us)),
     }
 }

@@ -5,8 +5,13 @@ use crate::rules::Rule;
 
 /// A limit's name within its rule.
 pub fn limit_name<'l>(rule: &Rule, limit: &'l Limit) -> &'l str {
-    let name = limit.label.strip_prefix(&*rule.name).and_then(|rest| rest.strip_prefix('.'));
-    name.unwrap_or(&limit.label)
+    name_within(rule, &limit.label)
+}
+
+/// The name of a limit with this label within its rule.
+pub fn name_within<'l>(rule: &Rule, label: &'l str) -> &'l str {
+    let name = label.strip_prefix(&*rule.name).and_then(|rest| rest.strip_prefix('.'));
+    name.unwrap_or(label)
 }
 
 pub fn per(per: Per) -> String {

@@ -49,11 +49,16 @@ impl Shown {
         values.iter().map(shown).collect()
     }
 
-    /// Eight digits by which a value is known again, and from which nobody finds it: they are made
-    /// under this server's secret.
+    /// The value in lists that must name it: whole, unless its entry is secret.
+    pub fn named(&self, entry: &str, value: &str) -> String {
+        if self.secret.is_empty() { value.to_owned() } else { self.value(entry, value) }
+    }
+
+    /// Sixteen digits by which a value is known again, and from which nobody finds it: they are
+    /// made under this server's secret. With so many, no two of a million customers share theirs.
     pub fn fingerprint(&self, entry: &str, value: &str) -> String {
         let identity = self.key.prefix(&["shown", &self.domain, entry, value]).identity();
-        format!("{:08x}", identity.to_u128() as u32)
+        format!("{:016x}", identity.to_u128() as u64)
     }
 }
 
@@ -80,7 +85,7 @@ mod tests {
     fn secret_values_are_told_apart_and_not_told() {
         let shown = shown(&["key"]);
         let one = shown.value("key", "sk_live_8842_4f9a");
-        assert!(one.ends_with("…4f9a") && one.len() == 8 + "…4f9a".len(), "{one}");
+        assert!(one.ends_with("…4f9a") && one.len() == 16 + "…4f9a".len(), "{one}");
         assert_ne!(one, shown.value("key", "sk_live_8843_4f9a"));
         assert_eq!(shown.value("plan", "free"), "free");
     }

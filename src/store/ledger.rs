@@ -219,6 +219,11 @@ impl Open<'_> {
         (true, self.hand_over(key, durability))
     }
 
+    /// Has a note written at once as it is, for somebody who waits until it is on disk.
+    pub fn write_soon(&self, key: NoteKey) -> Option<Ticket> {
+        self.hand_over(key, Durability::Strict)
+    }
+
     fn hand_over(&self, key: NoteKey, durability: Durability) -> Option<Ticket> {
         let journal = self.ledger.journal.as_ref()?;
         match durability {

@@ -61,7 +61,8 @@ impl<'s> System<'s> {
         let counter = rule.identity(&entries).counter(limit.tag);
         let key = NoteKey::of_counter(Kind::Grant, counter);
         let (domain, label) = ("shop".to_owned(), label.to_owned());
-        let note = Note::Grant(Grant { domain, label, granted: hits, left: hits });
+        let values = Vec::new();
+        let note = Note::Grant(Grant { domain, label, values, granted: hits, left: hits });
         let until = Timestamp::from_micros(until);
         self.store.ledger().open(&[key]).put(key, note, until, Durability::Ordinary);
     }

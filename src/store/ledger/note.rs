@@ -73,9 +73,15 @@ pub struct Receipt {
     /// Hits that the call was charged for, by what is known now.
     #[serde(default)]
     pub hits: u64,
+    /// So many of these hits were given back since.
+    #[serde(default)]
+    pub refunded: u64,
     /// Whether it is still to be settled.
     #[serde(default)]
     pub open: bool,
+    /// Whether it was once to be settled.
+    #[serde(default)]
+    pub reserved: bool,
 }
 
 /// What was taken of one counter.
@@ -94,7 +100,21 @@ pub struct Item {
     /// Taken of a grant.
     #[serde(default)]
     pub granted: u64,
+    /// Of what was taken, so much was put back since.
+    #[serde(default)]
+    pub put_back: u64,
+    /// And so much was to be put back, but where it was taken is closed.
+    #[serde(default)]
+    pub kept: u64,
     pub mark: Mark,
+}
+
+impl Item {
+    /// Notes that so many hits were to be put back, and that so many really were.
+    pub fn returned(&mut self, asked: u64, really: u64) {
+        self.put_back = self.put_back.saturating_add(really);
+        self.kept = self.kept.saturating_add(asked.saturating_sub(really));
+    }
 }
 
 /// Where in a counter's time something was taken, as it is written.
@@ -139,6 +159,9 @@ impl From<Mark> for mend::Mark {
 pub struct Grant {
     pub domain: String,
     pub label: String,
+    /// The values that the counter counts by.
+    #[serde(default)]
+    pub values: Vec<(String, String)>,
     pub granted: u64,
     pub left: u64,
 }
