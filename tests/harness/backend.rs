@@ -1,8 +1,8 @@
-//! What stands behind Envoy: an HTTP server on a free port that answers every request with 200.
+//! What stands behind Envoy: an HTTP server on a free port that answers requests with 200.
 //!
 //! It sends the request's `x-cost` back, so that a test says what an answer costs, as
-//! `x-tokens-used` too, and its `x-body` as the body. A request with `x-hang` is never answered, one
-//! with `x-fail` with a 503.
+//! `x-tokens-used` too, and its `x-body` as the body. A request with `x-hang` is never answered,
+//! one with `x-fail` with a 503, one with `x-status` with that.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -74,6 +74,10 @@ fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     }
     if request.headers().contains_key("x-fail") {
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let status = request.headers().get("x-status").and_then(|text| text.to_str().ok());
+    if let Some(status) = status.and_then(|text| text.parse().ok()) {
+        *answer.status_mut() = status;
     }
     answer
 }
