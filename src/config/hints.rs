@@ -80,7 +80,9 @@ pub fn home(key: &str) -> Option<&'static str> {
     let of = |keys: &[&str], home| keys.contains(&key).then_some(home);
     of(OF_DOMAIN, "it belongs to the domain: write it at the top of the file, beside `domain:`")
         .or_else(|| of(OF_RULE, "it belongs to a rule: write it beside the rule's `name:`"))
-        .or_else(|| of(OF_LIMIT, "it belongs to a limit: write it beside `requests:`"))
+        .or_else(|| {
+            of(OF_LIMIT, "it belongs to a limit: write it in the braces of `limits: [{ … }]`")
+        })
 }
 
 /// What is meant by a test that other languages have.

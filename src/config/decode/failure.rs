@@ -104,7 +104,11 @@ impl de::Error for Failure {
 
     fn missing_field(field: &'static str) -> Failure {
         let what = format!("`{field}` is missing");
-        Failure { missing: Some(field), ..Failure::new(what, format!("add `{field}: …` here")) }
+        let remedy = match hints::sample(field) {
+            Some(sample) => format!("add `{sample}` here"),
+            None => format!("add `{field}: …` here"),
+        };
+        Failure { missing: Some(field), ..Failure::new(what, remedy) }
     }
 
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Failure {
