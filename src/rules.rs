@@ -37,7 +37,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use smallvec::SmallVec;
 
 use crate::alert::Target;
 use crate::directory::{Directory, Found, Lives};
@@ -297,10 +296,10 @@ impl Domain {
     }
 
     /// The rules that apply to a descriptor, in file order.
-    pub fn matching(&self, entries: &Entries<'_>) -> SmallVec<[&Rule; 4]> {
+    pub fn matching(&self, entries: &Entries<'_>) -> impl Iterator<Item = &Rule> {
         let candidates = self.index.candidates(entries);
         let rules = candidates.into_iter().map(|position| &self.rules[position as usize]);
-        rules.filter(|rule| rule.applies(entries)).collect()
+        rules.filter(|rule| rule.applies(entries))
     }
 
     /// What the directory knows of whoever has these entries.

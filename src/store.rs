@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 use self::journal::Ticket;
 
 /// Most decisions touch a handful of counters; these many need no allocation.
-pub const HITS_INLINE: usize = 8;
+pub const HITS_INLINE: usize = 4;
 
 /// What one decision asks of one counter.
 #[derive(Clone, Copy, Debug)]

@@ -32,15 +32,15 @@ pub struct Resolved<'r, 'c> {
     /// Where each hit's limit comes from.
     pub origins: SmallVec<[Origin<'r>; HITS_INLINE]>,
     /// Under which ids and until when concurrency limits are held.
-    pub slots: SmallVec<[HeldUntil; 1]>,
+    pub slots: Vec<HeldUntil>,
     /// Ids under which parts of the call are to be known again.
-    pub known: SmallVec<[Known; 1]>,
+    pub known: Vec<Known>,
     /// Holds that the call ends.
-    pub settled: SmallVec<[Settled; 1]>,
+    pub settled: Vec<Settled>,
     /// Bans that meet the call: the longest of each descriptor.
     pub barred: Vec<Barred<'r>>,
     /// Rules with bans that it is held to.
-    pub watched: SmallVec<[Watched<'r>; 1]>,
+    pub watched: Vec<Watched<'r>>,
 }
 
 /// One descriptor of the call.
@@ -60,19 +60,28 @@ struct Found<'r> {
 
 type AllFound<'r> = SmallVec<[Found<'r>; 8]>;
 
-/// The budgets that the call brings along, as limits; none where the domain is unknown or does
-/// not take them, and the descriptor is then held to the rules.
+/// The budgets that the call brings along, as limits, by the position of their descriptors. There
+/// are none where the domain is unknown or does not take them, and the call is then held to the
+/// rules.
 pub fn overrides(
     rules: &RuleSet,
     domain: Option<&Domain>,
     query: &Query<'_>,
-) -> SmallVec<[Option<Limit>; 2]> {
+) -> Vec<Option<Limit>> {
     let taken = domain.is_some_and(|domain| domain.overrides);
+    if !taken || query.descriptors.iter().all(|asked| asked.limit.is_none()) {
+        return Vec::new();
+    }
     let limit = |descriptor: &Descriptor<'_>| match descriptor.limit {
-        Some(brought) if taken => Some(override_limit(rules, brought)),
-        _ => None,
+        Some(brought) => Some(override_limit(rules, brought)),
+        None => None,
     };
     query.descriptors.iter().map(limit).collect()
+}
+
+/// The budget that this descriptor brings along.
+fn brought(overrides: &[Option<Limit>], descriptor: usize) -> Option<&Limit> {
+    overrides.get(descriptor)?.as_ref()
 }
 
 fn override_limit(rules: &RuleSet, brought: Override) -> Limit {
@@ -117,6 +126,8 @@ impl Amount {
 }
 
 impl<'r: 'c, 'c> Resolved<'r, 'c> {
+    /// Inlined, so that the room for hits is where it is to be and is not moved there.
+    #[inline]
     pub fn new(now: Timestamp, wanted: Option<Wanted>, tells: bool) -> Resolved<'r, 'c> {
         Resolved {
             now,
@@ -125,11 +136,11 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             subjects: SmallVec::new(),
             hits: SmallVec::new(),
             origins: SmallVec::new(),
-            slots: SmallVec::new(),
-            known: SmallVec::new(),
-            settled: SmallVec::new(),
+            slots: Vec::new(),
+            known: Vec::new(),
+            settled: Vec::new(),
             barred: Vec::new(),
-            watched: SmallVec::new(),
+            watched: Vec::new(),
         }
     }
 
@@ -151,8 +162,8 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         let found = self.find(domain, descriptors, overrides);
         let replaced = replaced(&found);
         let mut next = 0;
-        for (position, (asked, limit)) in descriptors.iter().zip(overrides).enumerate() {
-            let first = self.hits.len();
+        for (position, asked) in descriptors.iter().enumerate() {
+            let (first, limit) = (self.hits.len(), brought(overrides, position));
             let of_this = found[next..].iter().take_while(|found| found.descriptor == position);
             let (matching, settled) = (of_this.clone().count(), self.settles(position));
             let mut refused = false;
@@ -177,8 +188,8 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         overrides: &[Option<Limit>],
     ) -> AllFound<'r> {
         let mut all = AllFound::new();
-        for (descriptor, (asked, limit)) in descriptors.iter().zip(overrides).enumerate() {
-            if limit.is_some() {
+        for (descriptor, asked) in descriptors.iter().enumerate() {
+            if brought(overrides, descriptor).is_some() {
                 continue;
             }
             let before = self.settled.len();
@@ -187,7 +198,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             if before < self.settled.len() {
                 continue;
             }
-            all.extend(domain.matching(&asked.entries).into_iter().map(|rule| {
+            all.extend(domain.matching(&asked.entries).map(|rule| {
                 let force = &rule.force;
                 let whole = force.is_whole();
                 let stance = || force.stance(rule.identity(&asked.entries));

@@ -49,7 +49,7 @@ pub fn held<'r>(
     let row = domain.row(&subject.entries);
     let row = row.as_deref();
     let entries = &subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
-    let matching = domain.matching(entries);
+    let matching: Vec<&Rule> = domain.matching(entries).collect();
     let terms = |limit: &'r Limit| terms(row, limit, now);
     for rule in &matching {
         match rule.held(entries) {
