@@ -1,5 +1,5 @@
-//! A budget of tokens through a plain Envoy, with the files in `deploy/`: what a call may cost is held
-//! when it comes, and settled at what it did cost when it is over.
+//! A budget of tokens through a plain Envoy, with the files in `deploy/`: what a call may cost is
+//! held when it comes, and settled at what it did cost when it is over.
 
 mod harness;
 
