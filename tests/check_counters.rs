@@ -28,6 +28,33 @@ fn counters_of_other_rules() {
 }
 
 #[test]
+fn rules_that_replace_one_another() {
+    let rule = |name: &str, replaces: &str| {
+        let limits = "limits: [{ requests: 1, per: s }]";
+        format!("  - {{ name: {name}, replaces: {replaces}, {limits} }}\n")
+    };
+    // Of two rules that replaced each other none was left, and the call was held to nothing.
+    let said = "is itself replaced by what it replaces";
+    let text = format!("domain: d\nrules:\n{}{}", rule("a", "b"), rule("b", "a.second"));
+    check(&text, &[("3:26", said), ("4:26", said)]);
+    let (a, b, c) = (rule("a", "b"), rule("b", "c"), rule("c", "b"));
+    check(&format!("domain: d\nrules:\n{a}{b}{c}"), &[("4:26", said), ("5:26", said)]);
+}
+
+#[test]
+fn holds_of_what_cannot_be_settled() {
+    let hold = "hold: { by: id, settle: { a: b } }";
+    let limits = "limits: [{ requests: 9, per: s, charge: always }]";
+    let text = format!("domain: d\nrules:\n  - {{ name: q, {hold}, {limits} }}\n");
+    check(&text, &[("3:28", "`q.second` charges refused calls, which hold nothing")]);
+    check_rule(
+        "hold: { by: id, settle: { a: b }, estimate: 0 }",
+        13,
+        "an estimate of 0 holds nothing",
+    );
+}
+
+#[test]
 fn shares_holds_and_repeats() {
     check_rule("enforce: 101%", 10, "`101%` is not a share");
     check_rule("enforce: 25", 10, "`25` is not a share");

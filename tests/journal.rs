@@ -39,7 +39,9 @@ fn every_kind() -> RuleSet {
         rule("strict", "per: day, durability: strict"),
         rule("brief", "per: 30s"),
     ];
-    rules(&format!("{{domain: d, rules: [{}]}}", all.join(", ")))
+    let hold = "hold: {by: id, settle: {phase: done}, estimate: 100}";
+    let held = rule("held", "per: day").replacen("count_by", &format!("{hold}, count_by"), 1);
+    rules(&format!("{{domain: d, rules: [{}, {held}]}}", all.join(", ")))
 }
 
 /// Memory with a journal, as one process has them.
@@ -67,12 +69,18 @@ impl Process {
     }
 
     fn ask(&self, kind: &str, key: &str, hits: Hits) -> (u64, Option<Ticket>) {
-        let entries = [("kind", kind), ("key", key)].into_iter().collect();
+        self.decide(&[("kind", kind), ("key", key)], hits)
+    }
+
+    fn decide(&self, entries: &[(&str, &str)], hits: Hits) -> (u64, Option<Ticket>) {
+        let entries = entries.iter().copied().collect();
         let descriptors = [Descriptor { entries, hits, limit: None }].into_iter().collect();
         let query = Query { domain: "d", descriptors, receipt: None };
         let verdict = limiter::decide(&self.rules, &self.memory, &query, self.clock.now());
         match verdict.statuses[0].standing {
             Standing::Limited { remaining, .. } => (BUDGET - remaining, verdict.ticket),
+            // The end of a hold is held to no limit.
+            Standing::Bare => (0, verdict.ticket),
             other => panic!("every kind has a limit, yet {other:?} is shown"),
         }
     }
@@ -435,4 +443,32 @@ async fn notes_are_kept_as_counters_are() {
     assert_eq!(ledger.get(strict, after), None);
     (0..SHARDS).for_each(|shard| _ = process.memory.sweep(shard, after));
     assert_eq!((ledger.count(Kind::Grant), ledger.len()), (0, 0));
+}
+
+#[test]
+fn a_hold_is_never_kept_without_the_charge_that_it_speaks_of() {
+    // Notes and counters were written at different moments of one round. A hold whose charge was
+    // lost gave back, once it was settled, what had been used and written long before.
+    let disk = TestDisk::default();
+    let mut process = Process::start(&disk);
+    let keys: Vec<String> = (0..64).map(|number| number.to_string()).collect();
+    let open = |process: &Process, id: &str| {
+        for key in &keys {
+            let entries = [("kind", "held"), ("key", key), ("id", &format!("{id}{key}"))];
+            process.decide(&entries, Hits::Take(1));
+        }
+    };
+    open(&process, "old ");
+    process.settle(&disk);
+    open(&process, "new ");
+    let batch = process.shared.take(Duration::ZERO);
+    process.writer.step(batch, SHARDS / 2, true);
+    disk.lose_power(0.0);
+    let process = Process::start(&disk);
+    assert!(process.memory.ledger().count(Kind::Receipt) > keys.len(), "some new ones are kept");
+    for key in &keys {
+        process.decide(&[("phase", "done"), ("id", &format!("new {key}"))], Hits::Peek);
+        let looked = process.ask("held", key, Hits::Peek).0;
+        assert!(looked >= 100 + 100, "of {key} the look alone shows 100, and {looked} is there");
+    }
 }

@@ -1,0 +1,116 @@
+//! What settling does beside the counter itself: grants that pay for what it lacks, alerts that are
+//! crossed by it, windows that are closed.
+
+mod harness;
+
+use harness::receiver::{Receiver, Reply};
+use harness::{NOON, Server, request};
+use tollgate::limit::Durability;
+use tollgate::query::Entries;
+use tollgate::store::NoteKey;
+use tollgate::store::ledger::{Grant, Kind, Note};
+
+const TOKENS: &str = "
+domain: d
+rules:
+  - name: tokens
+    count_by: [key]
+    hold: { by: id, settle: { phase: done }, estimate: 10 }
+    limits: [{ name: hour, requests: 100, per: hour, archive: true }]
+";
+
+async fn ask(server: &Server, descriptor: &str, hits: Option<u64>) -> (i32, u32) {
+    let mut asked = request("d", &[descriptor]);
+    asked.descriptors[0].hits_addend = hits;
+    let answer = server.client().await.call(asked).await.expect("an answer");
+    (answer.overall_code, answer.statuses[0].limit_remaining)
+}
+
+/// The key of a note about the counter of key `a`.
+fn note_key(server: &Server, kind: Kind) -> NoteKey {
+    let rules = server.gate.rules();
+    let domain = rules.domain("d").expect("a domain");
+    let (rule, limit) = (domain.rule("tokens"), domain.limit("tokens.hour"));
+    let entries: Entries<'_> = [("key", "a")].into_iter().collect();
+    let identity = rule.expect("a rule").identity(&entries);
+    NoteKey::of_counter(kind, identity.counter(limit.expect("a limit").tag))
+}
+
+fn left_of_grant(server: &Server) -> u64 {
+    let found = server.gate.memory().ledger().get(note_key(server, Kind::Grant), NOON);
+    let Some(Note::Grant(grant)) = found else { panic!("there is a grant") };
+    grant.left
+}
+
+#[tokio::test]
+async fn what_a_call_cost_more_is_paid_by_the_grant_before_the_budget_is_overdrawn() {
+    // The excess went to the counter beyond its budget, and what was granted was left for others.
+    let server = Server::start(TOKENS).await;
+    let (domain, label) = ("d".to_owned(), "tokens.hour".to_owned());
+    let note = Note::Grant(Grant { domain, label, granted: 50, left: 50 });
+    let key = note_key(&server, Kind::Grant);
+    let until = NOON.plus(3_600_000_000);
+    server.gate.memory().ledger().open(&[key]).put(key, note, until, Durability::Ordinary);
+    ask(&server, "key=a,id=1", None).await;
+    ask(&server, "phase=done,id=1", Some(120)).await;
+    assert_eq!(left_of_grant(&server), 30);
+    // The next estimate is all the grant's, and comes back to it.
+    assert_eq!(ask(&server, "key=a,id=2", None).await, (1, 20));
+    assert_eq!(left_of_grant(&server), 20);
+    ask(&server, "phase=done,id=2", Some(4)).await;
+    assert_eq!(left_of_grant(&server), 26);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_archive_has_what_a_window_held_when_all_was_settled() {
+    let server = Server::start(TOKENS).await;
+    ask(&server, "key=a,id=1", None).await;
+    ask(&server, "phase=done,id=1", Some(3)).await;
+    ask(&server, "key=a,id=2", None).await;
+    ask(&server, "phase=done,id=2", Some(40)).await;
+    server.advance_s(3600);
+    ask(&server, "key=a,id=3", None).await;
+    let found = server.gate.memory().ledger().get(note_key(&server, Kind::Archive), NOON);
+    let Some(Note::Archive(archive)) = found else { panic!("windows are archived") };
+    assert_eq!(archive.windows.iter().map(|window| window.used).collect::<Vec<_>>(), [43, 10]);
+    server.stop().await;
+}
+
+fn with_alerts(receiver: &Receiver, rule: &str) -> String {
+    let hook = format!("{{ url: 'http://{}/hook', allow_private: true }}", receiver.addr);
+    format!("domain: d\nalerts: {{ ops: {hook} }}\nrules:\n{rule}")
+}
+
+#[tokio::test]
+async fn a_threshold_that_a_settlement_crossed_is_told_with_the_next_call() {
+    // It had been crossed before that call already, and so nobody was ever told.
+    let mut receiver = Receiver::answering(&[Reply::Status(204)]).await;
+    let rules = with_alerts(
+        &receiver,
+        "
+  - name: tokens
+    count_by: [key]
+    hold: { by: id, settle: { phase: done }, estimate: 1 }
+    limits: [{ name: hour, requests: 100, per: hour, alert_at: 90, alert_to: ops }]
+",
+    );
+    let server = Server::start(&rules).await;
+    ask(&server, "key=a,id=1", None).await;
+    ask(&server, "phase=done,id=1", Some(95)).await;
+    ask(&server, "key=a,id=2", None).await;
+    assert_eq!(receiver.next().await.json()["used"], 96);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_threshold_that_several_descriptors_cross_together_is_told() {
+    // Each of them was judged as if the others had come before it.
+    let mut receiver = Receiver::answering(&[Reply::Status(204)]).await;
+    let limit = "requests: 10, per: hour, algorithm: sliding_log, alert_at: 50, alert_to: ops";
+    let rule = format!("  - {{ name: r, limits: [{{ {limit} }}] }}");
+    let server = Server::start(&with_alerts(&receiver, &rule)).await;
+    server.client().await.ask("d", &["key=a"; 8]).await;
+    assert_eq!(receiver.next().await.json()["used"], 8);
+    server.stop().await;
+}
