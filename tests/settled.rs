@@ -47,7 +47,7 @@ async fn what_a_call_cost_more_is_paid_by_the_grant_before_the_budget_is_overdra
     // The excess went to the counter beyond its budget, and what was granted was left for others.
     let server = Server::start(TOKENS).await;
     let (domain, label) = ("d".to_owned(), "tokens.hour".to_owned());
-    let note = Note::Grant(Grant { domain, label, granted: 50, left: 50 });
+    let note = Note::Grant(Grant { domain, label, values: Vec::new(), granted: 50, left: 50 });
     let key = note_key(&server, Kind::Grant);
     let until = NOON.plus(3_600_000_000);
     server.gate.memory().ledger().open(&[key]).put(key, note, until, Durability::Ordinary);
