@@ -1,6 +1,7 @@
-//! What stands behind Envoy: an HTTP server on a free port that answers requests with 200.
+//! What stands behind Envoy: an HTTP server on a free port, by default one that answers requests
+//! with 200.
 //!
-//! It sends the request's `x-cost` back, so that a test says what an answer costs, as
+//! That one sends the request's `x-cost` back, so that a test says what an answer costs, as
 //! `x-tokens-used` too, and its `x-body` as the body. A request with `x-hang` is never answered,
 //! one with `x-fail` with a 503, one with `x-status` with that.
 
@@ -25,12 +26,25 @@ pub struct Backend {
     serving: JoinHandle<()>,
 }
 
+/// What an application is to a server.
+pub trait Application: Send + Sync + 'static {
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
+}
+
+pub type Reply = Response<Full<Bytes>>;
+
+struct Fine;
+
 impl Backend {
     pub async fn start() -> Backend {
+        Backend::serving(Arc::new(Fine)).await
+    }
+
+    pub async fn serving(application: Arc<impl Application>) -> Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let addr = listener.local_addr().expect("a bound listener has an address");
         let served = Arc::new(AtomicUsize::new(0));
-        let serving = tokio::spawn(accept(listener, served.clone()));
+        let serving = tokio::spawn(accept(listener, application, served.clone()));
         Backend { addr, served, serving }
     }
 
@@ -46,38 +60,43 @@ impl Drop for Backend {
     }
 }
 
-async fn accept(listener: TcpListener, served: Arc<AtomicUsize>) {
+async fn accept(
+    listener: TcpListener,
+    application: Arc<impl Application>,
+    served: Arc<AtomicUsize>,
+) {
     loop {
         let (stream, _) = listener.accept().await.expect("the listener is sound");
-        let served = served.clone();
+        let (application, served) = (application.clone(), served.clone());
         let service = service_fn(move |request| {
             served.fetch_add(1, Ordering::Relaxed);
-            async move {
-                if request.headers().contains_key("x-hang") {
-                    std::future::pending::<()>().await;
-                }
-                Ok::<_, Infallible>(answer(&request))
-            }
+            let application = application.clone();
+            async move { Ok::<_, Infallible>(application.answer(request).await) }
         });
         // Envoy ends connections as it likes; that is no failure of a test.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let body = request.headers().get("x-body").map(|body| Bytes::copy_from_slice(body.as_bytes()));
-    let body = body.unwrap_or(Bytes::from_static(b"fine"));
-    let mut answer = Response::new(Full::new(body));
-    if let Some(cost) = request.headers().get("x-cost") {
-        answer.headers_mut().insert("x-cost", cost.clone());
-        answer.headers_mut().insert("x-tokens-used", cost.clone());
+impl Application for Fine {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let header = |name| request.headers().get(name);
+        if header("x-hang").is_some() {
+            std::future::pending::<()>().await;
+        }
+        let body = header("x-body").map(|body| Bytes::copy_from_slice(body.as_bytes()));
+        let mut answer = Response::new(Full::new(body.unwrap_or(Bytes::from_static(b"fine"))));
+        if let Some(cost) = header("x-cost") {
+            answer.headers_mut().insert("x-cost", cost.clone());
+            answer.headers_mut().insert("x-tokens-used", cost.clone());
+        }
+        if header("x-fail").is_some() {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        let status = header("x-status").and_then(|text| text.to_str().ok());
+        if let Some(status) = status.and_then(|text| text.parse().ok()) {
+            *answer.status_mut() = status;
+        }
+        answer
     }
-    if request.headers().contains_key("x-fail") {
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    let status = request.headers().get("x-status").and_then(|text| text.to_str().ok());
-    if let Some(status) = status.and_then(|text| text.parse().ok()) {
-        *answer.status_mut() = status;
-    }
-    answer
 }

@@ -8,17 +8,18 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use super::backend::Backend;
+use super::backend::{Application, Backend};
 use super::{PATIENCE, Server, tools};
 
 /// How often something is looked at that cannot be waited for.
@@ -122,17 +123,36 @@ impl Edge {
     pub async fn start_shipped(test: &str, rules: &str, shipped: &str) -> Option<Edge> {
         let binary = tools::find("envoy", test)?;
         let server = Server::start(rules).await;
-        let backend = Backend::start().await;
-        let mut config = shipped.replace("timeout: 0.1s", "timeout: 30s");
-        for (written, port) in
-            [(10_000, 0), (9_000, backend.addr.port()), (8_081, server.addr.port())]
-        {
+        Some(Edge::around(&binary, server, Backend::start().await, shipped).await)
+    }
+
+    /// The same with an application of the test's behind it, which may ask the server itself.
+    pub async fn start_application<A: Application>(
+        test: &str,
+        rules: &str,
+        shipped: &str,
+        application: impl FnOnce(&Server) -> Arc<A>,
+    ) -> Option<Edge> {
+        let binary = tools::find("envoy", test)?;
+        let server = Server::start(rules).await;
+        let backend = Backend::serving(application(&server)).await;
+        Some(Edge::around(&binary, server, backend, shipped).await)
+    }
+
+    async fn around(binary: &Path, server: Server, backend: Backend, shipped: &str) -> Edge {
+        let mut config = patient(shipped);
+        let mut put = |written: u16, port: u16| {
             let written = format!("port_value: {written} }}");
-            assert!(config.contains(&written), "{written} is in the shipped configuration");
+            let found = config.contains(&written);
             config = config.replace(&written, &format!("port_value: {port} }}"));
-        }
-        let envoy = Envoy::start(&binary, &format!("{ADMIN}\n{config}")).await;
-        Some(Edge { envoy, server, backend })
+            found
+        };
+        assert!(put(10_000, 0) && put(9_000, backend.addr.port()), "both are in:\n{shipped}");
+        // One side of the server may be enough.
+        let [data, people] = [put(8_081, server.addr.port()), put(8_080, server.http.port())];
+        assert!(data || people, "the server is in:\n{shipped}");
+        let envoy = Envoy::start(binary, &format!("{ADMIN}\n{config}")).await;
+        Edge { envoy, server, backend }
     }
 
     /// One request of a client, with headers such as `x-key: a`.
@@ -156,8 +176,22 @@ impl Edge {
 
     /// The same with a method that changes things, and no body.
     pub async fn post(&self, path: &str, headers: &[&str]) -> Answer {
-        send(self.envoy.addr, Method::POST, path, headers).await
+        self.send(Method::POST, path, headers, "").await
     }
+
+    pub async fn send(&self, method: Method, path: &str, headers: &[&str], body: &str) -> Answer {
+        send(self.envoy.addr, method, path, headers, body).await
+    }
+}
+
+/// A shipped configuration whose rate limit filter waits long for a decision.
+fn patient(shipped: &str) -> String {
+    let patient = |line: &str| match line.split_once("timeout: ") {
+        // Other timeouts have longer names, or stand behind a dash.
+        Some((indent, _)) if indent.trim().is_empty() => format!("{indent}timeout: 30s\n"),
+        _ => format!("{line}\n"),
+    };
+    shipped.lines().map(patient).collect()
 }
 
 impl Config<'_> {
@@ -273,10 +307,16 @@ impl Answer {
 }
 
 async fn get(addr: SocketAddr, path: &str, headers: &[&str]) -> Answer {
-    send(addr, Method::GET, path, headers).await
+    send(addr, Method::GET, path, headers, "").await
 }
 
-async fn send(addr: SocketAddr, method: Method, path: &str, headers: &[&str]) -> Answer {
+async fn send(
+    addr: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[&str],
+    body: &str,
+) -> Answer {
     let stream = TcpStream::connect(addr).await.expect("Envoy accepts");
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.expect("Envoy speaks HTTP/1.1");
@@ -286,7 +326,7 @@ async fn send(addr: SocketAddr, method: Method, path: &str, headers: &[&str]) ->
         let (name, value) = header.split_once(": ").expect("a header is `name: value`");
         request = request.header(name, value);
     }
-    let request = request.body(Empty::<Bytes>::new()).expect("a sound request");
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).expect("a request");
     let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
     let body = body.collect().await.expect("a whole body").to_bytes();
     let body = String::from_utf8_lossy(&body).into_owned();

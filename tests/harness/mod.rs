@@ -10,6 +10,8 @@ pub mod check;
 pub mod disk;
 pub mod envoy;
 pub mod http;
+pub mod jetpero;
+pub mod job_tracker;
 pub mod program;
 pub mod provider;
 pub mod receiver;

@@ -14,15 +14,27 @@ pub fn shipped(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The rules of a provider, with whole paths to the files that they name: a path in rules is
+/// relative to their file, and rules given as text have none.
+pub fn rules(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rules/providers");
+    let keys = format!("from: {name}-keys");
+    shipped(&format!("rules/providers/{name}.yaml"))
+        .replace(&keys, &format!("from: {}/{name}-keys", folder.display()))
+}
+
+pub fn envoy(name: &str) -> String {
+    shipped(&format!("envoy/providers/{name}.yaml"))
+}
+
 /// The API of a provider whose files are called by its name, at a moment in seconds since 1970.
 pub async fn open(name: &str, at_s: u64) -> Option<Edge> {
-    let rules = shipped(&format!("rules/providers/{name}.yaml"));
-    // A path in rules is relative to their file, and rules given as text have none.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rules/providers");
-    let keys = format!("{name}-keys.csv");
-    let rules = rules.replace(&keys, &folder.join(&keys).display().to_string());
-    let envoy = shipped(&format!("envoy/providers/{name}.yaml"));
-    let edge = Edge::start_shipped(&format!("provider {name}"), &rules, &envoy).await?;
+    open_with(name, &rules(name), at_s).await
+}
+
+/// The same with other rules than those that are shipped.
+pub async fn open_with(name: &str, rules: &str, at_s: u64) -> Option<Edge> {
+    let edge = Edge::start_shipped(&format!("provider {name}"), rules, &envoy(name)).await?;
     edge.server.clock.set(Timestamp::from_secs(at_s));
     Some(edge)
 }
