@@ -106,14 +106,18 @@ fn the_rules_in_the_readme_compile_without_a_warning() {
 }
 
 #[test]
-fn the_example_rules_compile_without_a_warning() {
+fn the_example_rules_compile() {
     let folders = ["deploy/rules", "deploy/rules/providers"];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let loaded = config::load(KEY, &folders.map(|folder| root.join(folder)));
     if let Err(rejected) = &loaded.rules {
         panic!("{rejected}");
     }
-    assert_eq!(loaded.warnings, "");
+    // One file has queues, and says so; its Envoy waits long enough.
+    let (known, rest) = loaded.warnings.split_once("\n\n").unwrap_or((&loaded.warnings, ""));
+    assert!(known.contains("providers/jetpero.yaml"), "{known}");
+    assert!(known.starts_with("warning: calls may wait 4000 ms here"), "{known}");
+    assert_eq!(rest.trim(), "");
 }
 
 #[tokio::test]
