@@ -69,6 +69,11 @@ impl Calendar {
         }
     }
 
+    /// The date of a moment, as clocks of this calendar's zone show it.
+    pub fn date(&self, moment: Timestamp) -> String {
+        to_instant(moment).to_zoned(self.zone.clone()).date().to_string()
+    }
+
     pub fn period(&self) -> Period {
         self.period
     }
@@ -171,6 +176,11 @@ impl Calendar {
 /// A moment as people and programs write it: RFC 3339, in UTC.
 pub fn rfc3339(moment: Timestamp) -> String {
     to_instant(moment).to_string()
+}
+
+/// The date of a moment in UTC.
+pub fn utc_date(moment: Timestamp) -> String {
+    to_instant(moment).to_zoned(TimeZone::UTC).date().to_string()
 }
 
 /// A moment as people write it: RFC 3339; or a date, or a date and time, as clocks in `zone` show

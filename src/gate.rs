@@ -18,10 +18,10 @@ use crate::limiter::{self, Manner, Turn, Verdict, Wait};
 use crate::notify::{self, Counts, Notifier, Queue};
 use crate::query::Query;
 use crate::queue::{Lines, Place};
-use crate::rules::RuleSet;
+use crate::rules::{Mode, RuleSet};
 use crate::store::journal::{NotWritten, Shared, Ticket};
 use crate::store::ledger::{Kind, Note};
-use crate::store::{Memory, SHARDS};
+use crate::store::{Memory, NoteKey, SHARDS};
 use crate::time::{Clock, Timestamp};
 
 use self::overages::Overages;
@@ -119,6 +119,7 @@ impl Gate {
     /// From now on the gate decides. What was restored before is seen by whoever sees it open.
     pub fn open(&self) {
         self.restore_rows();
+        self.restore_switches();
         self.open.store(true, Ordering::Release);
     }
 
@@ -130,6 +131,35 @@ impl Gate {
                 Some(row) => self.lives.of(&kept.domain).set(&kept.key, Arc::new(row)),
                 None => tracing::warn!(domain = kept.domain, "a row that was set cannot be read"),
             }
+        }
+    }
+
+    /// Puts rules of the set in force into the mode that people switched them to. Each with its
+    /// note locked, so that whoever switches it meanwhile has the last word.
+    fn restore_switches(&self) {
+        let (rules, ledger) = (self.rules(), self.counters.ledger());
+        if ledger.count(Kind::Switch) == 0 {
+            return;
+        }
+        for domain in rules.domains() {
+            for rule in domain.rules() {
+                let identity = rules.switch_key(&domain.name, &rule.name);
+                let key = NoteKey::of_identity(Kind::Switch, identity);
+                let open = ledger.open(&[key]);
+                let mode = match open.get(key, self.now()) {
+                    Some(Note::Switch(switch)) => Mode::named(&switch.mode),
+                    _ => Some(Mode::On),
+                };
+                rule.force.switch(mode.unwrap_or(Mode::On));
+            }
+        }
+    }
+
+    /// Switches a rule of the set in force, if it is in there.
+    pub fn switch(&self, domain: &str, rule: &str, mode: Mode) {
+        let rules = self.rules();
+        if let Some(rule) = rules.domain(domain).and_then(|domain| domain.rule(rule)) {
+            rule.force.switch(mode);
         }
     }
 
@@ -183,6 +213,7 @@ impl Gate {
         rules.attach(&self.lives);
         self.loaded_at.store(self.now().as_micros(), RELAXED);
         let before = self.rules.swap(Arc::new(rules));
+        self.restore_switches();
         // Whoever waits did so by the rules before.
         self.lines.wake_all();
         before

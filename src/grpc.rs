@@ -7,6 +7,7 @@ mod charges;
 mod directory;
 mod from_proto;
 mod health;
+mod history;
 mod metadata;
 mod patience;
 mod quotas;

@@ -11,8 +11,11 @@ mod change;
 mod charge;
 mod directory;
 mod grant;
+mod history;
 mod metrics;
+mod own;
 mod read;
+mod switch;
 mod token;
 
 pub use self::access::Access;
@@ -68,6 +71,11 @@ pub fn router(quota: Arc<Quota>, access: Arc<Access>) -> Router {
         .route("/v1/cancel", post(charge::cancel))
         .route("/v1/grant", post(grant::grant))
         .route("/v1/grants", get(grant::list).delete(grant::revoke))
+        .route("/v1/history", get(history::history))
+        .route(own::PATH, get(own::usage))
+        .route("/v1/switch", post(switch::switch))
+        .route("/v1/switches", get(switch::list))
+        .route("/v1/fingerprint", post(switch::fingerprint))
         .route("/v1/reset", post(change::reset))
         .route("/v1/adjust", post(change::adjust))
         .route("/v1/erase", post(change::erase))

@@ -10,11 +10,14 @@ mod describe;
 mod directory;
 mod erase;
 mod grant;
+mod history;
 mod id;
 mod made;
 mod mend;
+mod own;
 mod resolve;
 mod settle;
+mod switch;
 mod usage;
 mod words;
 
@@ -24,7 +27,10 @@ pub use self::describe::{DomainRules, LimitInForce, RuleInForce, Status};
 pub use self::directory::{Origin, PAGE_MAX, PAGE_USUAL, Page, RowInForce, RowSet};
 pub use self::erase::{Erased, Unreachable};
 pub use self::grant::{Granted, Revoked};
+pub use self::history::{ClosedWindow, History, Span};
+pub use self::own::{OwnLimit, OwnUsage, Past};
 pub use self::settle::{Refunded, Settled, SettledLimit};
+pub use self::switch::Switched;
 pub use self::usage::{Usage, Use};
 
 use std::sync::Arc;
@@ -125,6 +131,18 @@ impl Quota {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
         usage::usage(resolve::domain(&rules, subject)?, self.gate.memory(), subject, now)
+    }
+
+    /// How values of an entry are shown in this domain, for those who have the values.
+    pub fn shown_as(
+        &self,
+        domain: &str,
+        entry: &str,
+        values: &[String],
+    ) -> Result<Vec<String>, Refusal> {
+        let rules = self.gate.rules();
+        let domain = resolve::named(&rules, domain)?;
+        Ok(values.iter().map(|value| domain.shown().named(entry, value)).collect())
     }
 
     /// Makes the limits of these entries, or the one that is named, as if nobody had used them.

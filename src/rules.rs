@@ -63,6 +63,8 @@ pub struct Domain {
     pub answers: Answers,
     speaks: bool,
     pub unmatched: Unmatched,
+    /// Whether whoever holds a key may see what it has used.
+    pub my_usage: bool,
     /// How values of entries are shown to people.
     shown: Shown,
     /// Positions of the rules whose calls open holds.
@@ -184,6 +186,11 @@ impl RuleSet {
         self.identity(&["directory", domain, key])
     }
 
+    /// Under which name a rule that people switched is kept.
+    pub fn switch_key(&self, domain: &str, rule: &str) -> Identity {
+        self.identity(&["switch", domain, rule])
+    }
+
     /// The identity of these parts, the first of which says what they name.
     pub fn identity(&self, parts: &[&str]) -> Identity {
         self.hash_key.prefix(parts).identity()
@@ -233,6 +240,7 @@ impl Domain {
             alerts: HashMap::new(),
             directory: None,
             unmatched: Unmatched::default(),
+            my_usage: false,
             shown: Shown::new(*key, name, Box::default()),
             holding: positions(&rules, |rule| rule.hold.is_some()),
             banning: positions(&rules, |rule| rule.ban.is_some()),

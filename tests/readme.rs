@@ -6,8 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use harness::http::Http;
 use harness::{KEY, Server, tools};
-use serde_json::Value;
+use hyper::Method;
+use serde_json::{Value, json};
 use tokio::process::Command;
 use tollgate::config::{self, Source};
 
@@ -78,11 +80,35 @@ async fn every_call_in_the_api_pages_gets_the_answer_beside_it() {
     let server = Server::start(&read("deploy/rules/quickstart.yaml")).await;
     server.advance_s(16);
     server.client().await.ask("quickstart", &["key=alice,plan=free"]).await;
-    let examples = examples(&read("docs/api.md"));
+    try_all(&read("docs/api.md"), &server, (&curl, &grpcurl)).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_call_in_the_page_on_charges_gets_the_answer_beside_it() {
+    let Some(grpcurl) = tools::find("grpcurl", "docs/quota.md") else { return };
+    let Some(curl) = tools::installed("curl", "docs/quota.md") else { return };
+    let page = read("docs/quota.md");
+    let (rules, calls) = (blocks(&page, "yaml").remove(0), page.split_once("## Charge"));
+    let server = Server::start(&rules).await;
+    let http = Http::new(server.http);
+    let row = json!({ "domain": "tracker", "key": "alice", "row": {} });
+    http.ask(Method::PUT, "/v1/directory", row.to_string()).await.good();
+    let used = json!({ "domain": "tracker", "entries": { "key": "alice" }, "hits": 41 });
+    http.post("/v1/charge", used).await.good();
+    server.advance_s(31 * 86_400 + 16);
+    let (_, calls) = calls.expect("the first section");
+    try_all(calls, &server, (&curl, &grpcurl)).await;
+    server.stop().await;
+}
+
+/// Runs every command of a text against a server, and compares what comes of it.
+async fn try_all(text: &str, server: &Server, (curl, grpcurl): (&Path, &Path)) {
+    let examples = examples(text);
     assert!(examples.len() > 8, "the examples are where this test looks for them");
     for (command, answer) in examples {
         let mut run = command.replace("127.0.0.1:8080", &server.http.to_string());
-        for (name, path) in [("grpcurl", &grpcurl), ("curl", &curl)] {
+        for (name, path) in [("grpcurl", grpcurl), ("curl", curl)] {
             if let Some(rest) = run.strip_prefix(&format!("{name} ")) {
                 run = format!("{} {rest}", path.display());
                 break;
@@ -92,7 +118,6 @@ async fn every_call_in_the_api_pages_gets_the_answer_beside_it() {
         let said = String::from_utf8(output.expect("a shell").stdout).expect("text");
         assert_eq!(comparable(&said), comparable(&answer), "{command}");
     }
-    server.stop().await;
 }
 
 #[test]

@@ -100,6 +100,7 @@ pub fn compile(
     domain = domain.with_answers(compiler.answers(told));
     compiler.shown(document, &domain);
     domain.unmatched = compiler.unmatched(document.unmatched.as_ref());
+    domain.my_usage = document.my_usage;
     domain = domain.with_secrets(key, secret_entries(document));
     domain.alerts = std::mem::take(&mut compiler.alerts.targets);
     domain.directory = directory;

@@ -54,6 +54,9 @@ pub struct Document {
     /// Entries whose values are secrets, such as keys: shown anywhere only by their last four
     /// characters.
     pub secret_entries: Option<Vec<At<String>>>,
+    /// Whether whoever holds a key may see at `/v1/my/usage` what it has used.
+    #[serde(default)]
+    pub my_usage: bool,
     /// What is known of each key: its plan, team and region, its own budgets, its alert target.
     pub directory: Option<Directory>,
     /// Lists of networks or values, by name, for conditions: `{ cidr: NAME }` or `{ list: NAME }`.

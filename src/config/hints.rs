@@ -41,6 +41,7 @@ const OF_DOMAIN: &[&str] = &[
     "time_zone",
     "overrides",
     "secret_entries",
+    "my_usage",
     "directory",
     "lists",
     "plans",

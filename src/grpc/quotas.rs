@@ -8,6 +8,7 @@ use crate::audit::Who;
 use crate::quota::{self, Amount, Quota, Refusal, Subject};
 
 use super::charges;
+use super::history;
 use super::proto::tollgate::v1;
 use super::proto::tollgate::v1::adjust_request;
 use super::proto::tollgate::v1::quotas_server::Quotas;
@@ -75,6 +76,30 @@ impl Quotas for Service {
         request: Request<v1::RevokeGrantsRequest>,
     ) -> Answer<v1::RevokeGrantsResponse> {
         charges::revoke(&self.quota, &request).await
+    }
+
+    type HistoryStream = history::Windows;
+
+    async fn history(&self, request: Request<v1::HistoryRequest>) -> Answer<history::Windows> {
+        history::history(&self.quota, request.get_ref())
+    }
+
+    async fn switch(&self, request: Request<v1::SwitchRequest>) -> Answer<v1::Switched> {
+        history::switch(&self.quota, &request).await
+    }
+
+    async fn list_switches(
+        &self,
+        _: Request<v1::ListSwitchesRequest>,
+    ) -> Answer<v1::ListSwitchesResponse> {
+        history::switches(&self.quota)
+    }
+
+    async fn fingerprint(
+        &self,
+        request: Request<v1::FingerprintRequest>,
+    ) -> Answer<v1::FingerprintResponse> {
+        history::fingerprint(&self.quota, request.get_ref())
     }
 
     async fn reset(&self, request: Request<v1::ResetRequest>) -> Answer<v1::ResetResponse> {
@@ -188,7 +213,14 @@ fn domain(it: quota::DomainRules) -> v1::Domain {
 
 fn rule(it: quota::RuleInForce) -> v1::Rule {
     let limits = it.limits.into_iter().map(limit).collect();
-    v1::Rule { rule: it.rule, matches_on: it.matches_on, count_by: it.count_by, limits }
+    v1::Rule {
+        rule: it.rule,
+        matches_on: it.matches_on,
+        count_by: it.count_by,
+        limits,
+        mode: it.mode.into(),
+        enforce: it.enforce,
+    }
 }
 
 fn limit(it: quota::LimitInForce) -> v1::Limit {
@@ -208,6 +240,6 @@ fn limit(it: quota::LimitInForce) -> v1::Limit {
 }
 
 /// Budgets beyond 63 bits are shown as the largest number there is room for.
-fn or_unlimited(number: Option<u64>) -> i64 {
+pub fn or_unlimited(number: Option<u64>) -> i64 {
     number.map_or(UNLIMITED, |number| i64::try_from(number).unwrap_or(i64::MAX))
 }

@@ -78,6 +78,8 @@ fn rule(it: &RuleInForce) -> Value {
         "rule": it.rule,
         "matches_on": it.matches_on,
         "count_by": it.count_by,
+        "mode": it.mode,
+        "enforce": it.enforce,
         "limits": limits,
     })
 }
@@ -99,6 +101,6 @@ fn limit(it: &LimitInForce) -> Value {
     limit
 }
 
-fn or_unlimited(number: Option<u64>) -> Value {
+pub fn or_unlimited(number: Option<u64>) -> Value {
     number.map_or(UNLIMITED.into(), Into::into)
 }

@@ -23,6 +23,10 @@ pub struct RuleInForce {
     /// Entries on which it depends whether the rule applies.
     pub matches_on: Vec<String>,
     pub count_by: Vec<String>,
+    /// `on`, or what people switched it to: `shadow` or `off`.
+    pub mode: &'static str,
+    /// The part of its counters that is held to it, in percent.
+    pub enforce: String,
     pub limits: Vec<LimitInForce>,
 }
 
@@ -116,7 +120,16 @@ fn rule(rule: &Rule) -> RuleInForce {
     let mut matches_on: Vec<_> = rule.conditions.iter().map(|it| it.entry.to_string()).collect();
     matches_on.dedup();
     let count_by = rule.count_by.iter().map(ToString::to_string).collect();
-    RuleInForce { rule: rule.name.to_string(), matches_on, count_by, limits }
+    let (mode, enforce) = (rule.force.mode().name(), percent(rule.force.share()));
+    RuleInForce { rule: rule.name.to_string(), matches_on, count_by, mode, enforce, limits }
+}
+
+/// A share of ten thousand as the rules language has it.
+fn percent(share: u16) -> String {
+    let (whole, rest) = (share / 100, share % 100);
+    let text = if rest == 0 { format!("{whole}") } else { format!("{whole}.{rest:02}") };
+    let text = if rest == 0 { &text } else { text.trim_end_matches('0') };
+    format!("{text}%")
 }
 
 fn limit(rule: &Rule, plan: Option<&str>, limit: &Limit) -> LimitInForce {

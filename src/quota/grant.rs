@@ -3,7 +3,7 @@
 use crate::audit::Who;
 use crate::calendar;
 use crate::key::CounterKey;
-use crate::limit::{Algorithm, Budget, Durability, OnExceed};
+use crate::limit::{Algorithm, Budget, Durability};
 use crate::rules::Domain;
 use crate::store::ledger::{Grant, Kind, Note};
 use crate::store::{Memory, NoteKey};
@@ -182,7 +182,7 @@ fn grantable(target: &Target<'_>) -> Result<(), Refusal> {
     let why = match (&target.terms.limit.algorithm, target.terms.budget) {
         (_, Budget::Unlimited) => "is unlimited",
         (Algorithm::Concurrency, _) => "limits what goes on at once, and nothing is used up",
-        _ if target.terms.on_exceed != OnExceed::Deny => "refuses nobody",
+        _ if !target.terms.on_exceed.votes() => "refuses nobody",
         _ => return Ok(()),
     };
     Err(Refusal::Invalid(format!("limit `{}` {why}, so there is nothing to grant", target.label())))

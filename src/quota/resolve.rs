@@ -2,9 +2,9 @@
 
 use crate::directory::Row;
 use crate::key::CounterKey;
-use crate::limit::{Limit, Terms};
+use crate::limit::{Limit, OnExceed, Terms};
 use crate::query::Entries;
-use crate::rules::{Domain, Held, Rule, RuleSet};
+use crate::rules::{Domain, Held, Rule, RuleSet, Stance};
 use crate::time::Timestamp;
 
 use super::{Refusal, Subject};
@@ -50,12 +50,33 @@ pub fn held<'r>(
     let row = row.as_deref();
     let entries = &subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
     let matching: Vec<&Rule> = domain.matching(entries).collect();
-    let terms = |limit: &'r Limit| terms(row, limit, now);
-    for rule in &matching {
-        match rule.held(entries) {
-            Held::To(limits) => found.targets.extend(targets(rule, limits, entries, terms)),
-            Held::Refused => found.without_plan.push(rule),
+    let stances: Vec<_> =
+        matching.iter().map(|rule| rule.force.stance(rule.identity(entries))).collect();
+    let enforced = matching.iter().zip(&stances).filter(|(_, it)| **it == Stance::Enforced);
+    let replaced: Vec<_> = enforced.flat_map(|(rule, _)| &*rule.replaces).collect();
+    for (rule, &stance) in matching.iter().zip(&stances) {
+        let of_rule = || replaced.iter().filter(|it| *it.rule == *rule.name);
+        if stance == Stance::Absent || of_rule().any(|it| it.label.is_none()) {
+            continue;
         }
+        let Held::To(limits) = rule.held(entries) else {
+            if stance == Stance::Enforced {
+                found.without_plan.push(rule);
+            }
+            continue;
+        };
+        let stays = |limit: &&Limit| {
+            of_rule().all(|replaced| replaced.label.as_deref() != Some(&*limit.label))
+        };
+        let terms = |limit: &'r Limit| {
+            let mut terms = terms(row, limit, now);
+            if stance == Stance::Shadow {
+                terms.on_exceed = OnExceed::Shadow;
+            }
+            terms
+        };
+        let limits = limits.iter().filter(stays);
+        found.targets.extend(targets(rule, limits, entries, terms));
     }
     if matching.is_empty() { Err(no_rule(domain)) } else { Ok(found) }
 }

@@ -120,14 +120,20 @@ impl Ledger {
         if self.count(kind) == 0 {
             return Vec::new();
         }
-        let mut found = Vec::new();
-        for number in 0..LEDGER_SHARDS {
-            let shard = self.lock(number);
-            let live = shard.notes.iter().filter(|(_, slot)| now < slot.expires_at);
-            let of_kind = live.filter(|(_, slot)| slot.note.kind() == kind);
-            found.extend(of_kind.map(|(key, slot)| (*key, slot.expires_at, slot.note.clone())));
-        }
-        found
+        (0..LEDGER_SHARDS).flat_map(|number| self.of_shard(number, kind, now)).collect()
+    }
+
+    /// Copies of those in one shard, for whoever does not want all at once.
+    pub fn of_shard(
+        &self,
+        number: usize,
+        kind: Kind,
+        now: Timestamp,
+    ) -> Vec<(NoteKey, Timestamp, Note)> {
+        let shard = self.lock(number);
+        let live = shard.notes.iter().filter(|(_, slot)| now < slot.expires_at);
+        let of_kind = live.filter(|(_, slot)| slot.note.kind() == kind);
+        of_kind.map(|(key, slot)| (*key, slot.expires_at, slot.note.clone())).collect()
     }
 
     /// Drops the expired notes of one shard.
