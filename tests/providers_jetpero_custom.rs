@@ -112,7 +112,6 @@ async fn all_of_them_are_one_decision() {
     let limits = usage["limits"].as_array().expect("limits").clone();
     let mut seen: Vec<_> = limits
         .iter()
-        .filter(|limit| limit["used"] != 0)
         .map(|limit| format!("{}.{}: {}", limit["rule"], limit["limit"], limit["used"]))
         .map(|line| line.replace('"', ""))
         .collect();

@@ -229,3 +229,73 @@ async fn a_leap_february_has_its_29th() {
     api.edge.server.advance_s(1);
     assert_eq!(api.quota(ALICE).await, quota(0, 50, 50, "2025-04-01"));
 }
+
+#[tokio::test]
+async fn the_previous_months_data_is_archived() {
+    let Some(api) = open(FEBRUARY_S - 3600).await else { return };
+    api.create_all(ALICE, "a", 50).await;
+    api.create_all(PAULA, "a", 60).await;
+    let path = "/v1/history?domain=job-tracker&from=2024-02-01";
+    let history = async || {
+        let lines = api.people.get(path).await.text;
+        let mut lines: Vec<Value> =
+            lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        lines.sort_by_key(|line| line["used"].as_u64());
+        lines
+    };
+    api.edge.server.advance_s(3600);
+    api.create_all(ALICE, "b", 2).await;
+    api.edge.server.advance_s(1);
+    // January is readable, with its days; February is not over.
+    let lines = history().await;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, used, limit) in [(&lines[0], 50, 50), (&lines[1], 60, -1)] {
+        assert_eq!(line["limit"], "jobs.month");
+        assert_eq!((&line["used"], &line["requests"]), (&json!(used), &json!(limit)));
+        assert_eq!(line["start"], "2024-01-01T00:00:00Z");
+        assert_eq!(line["end"], "2024-02-01T00:00:00Z");
+    }
+    let key = lines[0]["values"]["key"].as_str().expect("a key");
+    assert!(key.ends_with("lice") && !key.contains("51aa"), "{key}");
+    // Each month once, and whoever used nothing has none.
+    api.edge.server.clock.set(Timestamp::from_secs(MARCH_S + 1));
+    let used: Vec<_> = history().await.iter().map(|line| line["used"].clone()).collect();
+    assert_eq!(used, [2, 50, 60]);
+}
+
+#[tokio::test]
+async fn a_customer_sees_their_own_usage_and_nobody_elses() {
+    let Some(api) = open(FEBRUARY_S - 3600).await else { return };
+    api.create_all(ALICE, "a", 15).await;
+    api.create_all(PAULA, "a", 3).await;
+    api.edge.server.advance_s(3600);
+    api.create_all(ALICE, "b", 2).await;
+    let own = async |key: &str| {
+        let path = "/v1/my/usage?domain=job-tracker";
+        let mut usage = json_of(&api.send(Method::GET, path, key).await);
+        usage["limits"][0].take()
+    };
+    let alice = own(ALICE).await;
+    let fields = ["used", "limit", "remaining", "reset_date"].map(|name| alice[name].clone());
+    assert_eq!(fields, [json!(2), json!(50), json!(48), json!("2024-03-01")]);
+    let january = json!({
+        "start": "2024-01-01T00:00:00Z",
+        "end": "2024-02-01T00:00:00Z",
+        "used": 15,
+        "limit": 50,
+    });
+    assert_eq!(alice["past"], json!([january]));
+    let paula = own(PAULA).await;
+    let fields = ["used", "limit", "remaining"].map(|name| paula[name].clone());
+    assert_eq!(fields, [json!(0), json!(-1), json!(-1)]);
+    assert_eq!(paula["past"][0]["used"], 3);
+    // Of the server's other routes customers see none, and nobody else sees anything.
+    for path in ["/v1/my/usage?domain=job-tracker", "/v1/my/usage"] {
+        let denied = api.send(Method::GET, path, "jt_live_nobody").await.status;
+        assert!([400, 401].contains(&denied.as_u16()), "{path}: {denied}");
+    }
+    assert_eq!(api.edge.get("/v1/my/usage?domain=job-tracker", &[]).await.status, 401);
+    // This one reaches the application, which knows no such path.
+    let other = api.send(Method::GET, "/v1/usage?domain=job-tracker&entries=key=x", ALICE).await;
+    assert_eq!(json_of(&other), json!({ "jobs": 17 }));
+}
