@@ -374,7 +374,6 @@ fn the_index_finds_what_a_scan_over_all_rules_finds() {
             let asked = entries.iter().map(|(key, value)| (*key, value.as_str())).collect();
             let found: Vec<(String, u64)> = domain
                 .matching(&asked)
-                .into_iter()
                 .map(|rule| (rule.name.to_string(), rule.cost(&asked)))
                 .collect();
             let expected: Vec<(String, u64)> = rules

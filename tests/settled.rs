@@ -3,8 +3,10 @@
 
 mod harness;
 
+use harness::http::Http;
 use harness::receiver::{Receiver, Reply};
 use harness::{NOON, Server, request};
+use hyper::Method;
 use tollgate::limit::Durability;
 use tollgate::query::Entries;
 use tollgate::store::NoteKey;
@@ -112,5 +114,33 @@ async fn a_threshold_that_several_descriptors_cross_together_is_told() {
     let server = Server::start(&with_alerts(&receiver, &rule)).await;
     server.client().await.ask("d", &["key=a"; 8]).await;
     assert_eq!(receiver.next().await.json()["used"], 8);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_charged_after_a_month_has_ended_is_of_the_keys_own_month() {
+    // The month that a settlement began was the common one: it ended two weeks too early, and the
+    // key had another budget for the rest of its own.
+    let rules = "
+domain: d
+directory: { by: key }
+rules:
+  - name: tokens
+    count_by: [key]
+    hold: { by: id, settle: { phase: done }, estimate: 10 }
+    limits: [{ name: month, requests: 1000, per: month }]
+";
+    let server = Server::start(rules).await;
+    let row = r#"{"domain": "d", "key": "a", "row": {"anchor_day": 15}}"#;
+    Http::new(server.http).ask(Method::PUT, "/v1/directory", row.into()).await.good();
+    // To a minute before midnight on the 14th, and a minute beyond.
+    server.advance_s(4 * 86_400 + 12 * 3600 - 60);
+    ask(&server, "key=a,id=1", None).await;
+    server.advance_s(120);
+    ask(&server, "phase=done,id=1", Some(25)).await;
+    let answer = server.client().await.ask("d", &["key=a,id=2"]).await;
+    assert_eq!(answer.statuses[0].limit_remaining, 1000 - 15 - 10);
+    let reset = answer.statuses[0].duration_until_reset.expect("a reset");
+    assert_eq!(reset.seconds, 31 * 86_400 - 60);
     server.stop().await;
 }

@@ -42,6 +42,15 @@ impl Anchor {
         Some(Anchor(Day::OfMonth(day)))
     }
 
+    /// The day of the month, or the 1st where it is none.
+    pub fn day(self) -> u8 {
+        match self.0 {
+            // A day of the month is from 1 to 31.
+            Day::OfMonth(day) => day.unsigned_abs(),
+            Day::Usual | Day::OfWeek(_) => 1,
+        }
+    }
+
     /// A day of the week by its English name, in letters of any case.
     pub fn weekday(name: &str) -> Option<Anchor> {
         let (_, day) = WEEKDAYS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;

@@ -39,6 +39,20 @@ impl Calendar {
     }
 }
 
+impl Calendar {
+    /// By what a key's own calendar is found again: its zone, and the day on which months begin.
+    pub fn own_names(&self) -> (String, u8) {
+        (self.zone_name().to_owned(), self.anchor.day())
+    }
+
+    /// The calendar of these names; none if it does not differ from this one, or if the zone is no
+    /// longer known.
+    pub fn of_names(&self, zone: &str, month_day: u8) -> Option<&Calendar> {
+        let zone = TimeZone::get(zone).ok()?;
+        self.of_key(Some(&zone), Some(month_day))
+    }
+}
+
 impl Own {
     fn find(&self, period: Period, zone: &TimeZone, anchor: Anchor, day: u8) -> &Calendar {
         let slots = self.0.get_or_init(Box::default);

@@ -2,7 +2,7 @@
 //! windows, and how far alerts have come.
 
 use crate::algorithm::{self, mend};
-use crate::calendar::Window;
+use crate::calendar::{Calendar, Window};
 use crate::limit::{Budget, Durability, Limit, OnExceed, Terms};
 use crate::query::{Entries, Query, Wanted};
 use crate::rules::Rule;
@@ -163,6 +163,7 @@ fn items(
             put_back: 0,
             kept: 0,
             mark: mend::mark(hit.terms.limit, call.now, outcome.reset_us, slot).into(),
+            calendar: hit.terms.calendar.map(Calendar::own_names),
         }
     };
     of_rules.take(ITEMS_MAX).map(item).collect()

@@ -72,9 +72,8 @@ pub fn overrides(
     if !taken || query.descriptors.iter().all(|asked| asked.limit.is_none()) {
         return Vec::new();
     }
-    let limit = |descriptor: &Descriptor<'_>| match descriptor.limit {
-        Some(brought) => Some(override_limit(rules, brought)),
-        None => None,
+    let limit = |descriptor: &Descriptor<'_>| {
+        descriptor.limit.map(|brought| override_limit(rules, brought))
     };
     query.descriptors.iter().map(limit).collect()
 }

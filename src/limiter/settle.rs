@@ -2,7 +2,7 @@
 
 use crate::algorithm::mend;
 use crate::key::CounterKey;
-use crate::limit::{Algorithm, Budget, Durability, Terms};
+use crate::limit::{Algorithm, Budget, Durability, Limit, Terms};
 use crate::rules::Domain;
 use crate::store::journal::Ticket;
 use crate::store::ledger::{Item, Kind, Note, NoteKey, Open, Receipt};
@@ -63,8 +63,7 @@ pub fn settle(
         let (mut surest, mut ticket) = (Durability::Ordinary, None);
         for item in &mut receipt.items {
             let Some(limit) = domain.limit(&item.label) else { continue };
-            let budget = item.requests.map_or(Budget::Unlimited, Budget::Requests);
-            let terms = limit.terms().with_budget(budget);
+            let terms = terms(limit, item);
             if limit.durability == Durability::Strict {
                 surest = Durability::Strict;
             }
@@ -73,6 +72,16 @@ pub fn settle(
         ticket = ticket.max(end(&mut notes, key, (&mut receipt, surest), then));
         return Some(Settlement { receipt, ticket });
     }
+}
+
+/// What bound the key when this was taken.
+fn terms<'l>(limit: &'l Limit, item: &Item) -> Terms<'l> {
+    let budget = item.requests.map_or(Budget::Unlimited, Budget::Requests);
+    let mut terms = limit.terms().with_budget(budget);
+    if let (Algorithm::Calendar(common), Some((zone, day))) = (&limit.algorithm, &item.calendar) {
+        terms.calendar = common.of_names(zone, *day);
+    }
+    terms
 }
 
 fn end(

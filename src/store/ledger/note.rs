@@ -107,6 +107,9 @@ pub struct Item {
     #[serde(default)]
     pub kept: u64,
     pub mark: Mark,
+    /// The zone and the day on which months begin, where the key has a calendar of its own.
+    #[serde(default)]
+    pub calendar: Option<(String, u8)>,
 }
 
 impl Item {
