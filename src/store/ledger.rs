@@ -98,6 +98,9 @@ impl Ledger {
     /// Locks these notes, be they there or not, until the result is dropped. Whoever holds one
     /// lock of a ledger or of counters must not open another.
     pub fn open(&self, keys: &[NoteKey]) -> Open<'_> {
+        if keys.is_empty() {
+            return Open { ledger: self, guards: SmallVec::new() };
+        }
         let mut numbers: SmallVec<[usize; 4]> = keys.iter().map(|key| key.shard()).collect();
         numbers.sort_unstable();
         numbers.dedup();
