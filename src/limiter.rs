@@ -89,7 +89,7 @@ fn decide_directed<'a>(
     Manner { turn, tells }: Manner<'_>,
 ) -> Verdict<'a> {
     let overrides = resolve::overrides(rules, domain, query);
-    let mut call = Resolved::new(now, query.receipt, tells);
+    let mut call = Resolved::new(now, query.receipt.as_ref(), tells);
     match domain {
         Some(domain) => {
             call.call(domain, &query.descriptors, &overrides, directed);

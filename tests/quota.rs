@@ -244,6 +244,23 @@ async fn a_reservation_holds_a_slot_until_it_is_settled() {
 }
 
 #[tokio::test]
+async fn what_has_an_id_is_not_held_by_a_rule_as_well() {
+    // Settled by its rule and refunded by its id, it would have given back more than it took.
+    let desk = Desk::start().await;
+    let entries = json!({ "key": "alice", "agent": "a", "request_id": "r" });
+    let charge = json!({ "entries": entries, "id": "run-1" });
+    assert_eq!(desk.good("charge", charge.clone()).await["admitted"], true);
+    let other = json!({ "entries": entries, "id": "run-2" });
+    assert_eq!(desk.good("charge", other.clone()).await["admitted"], false);
+    let done = json!({ "entries": { "key": "alice", "request_id": "r", "phase": "done" } });
+    desk.good("charge", done).await;
+    assert_eq!(desk.good("charge", other.clone()).await["admitted"], false);
+    desk.good("refund", json!({ "id": "run-1" })).await;
+    assert_eq!(desk.good("charge", other).await["admitted"], true);
+    desk.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_grant_is_spent_after_the_limits_own_and_until_its_end() {
     let desk = Desk::start().await;
     let until = rfc3339(NOON.plus(3_600_000_000));

@@ -13,13 +13,21 @@ use super::quotas::{Answer, or_unlimited, status, subject, who};
 
 pub type Windows = Pin<Box<dyn Stream<Item = Result<v1::ClosedWindow, Status>> + Send>>;
 
+/// Where the export ends, and the next may begin.
+const UNTIL: &str = "tollgate-history-until";
+
 /// Each part is made when the one before it is on its way.
 pub fn history(quota: &Quota, asked: &v1::HistoryRequest) -> Answer<Windows> {
     let (until, limit) = (asked.until.as_deref(), asked.limit.as_deref());
     let span = Span { from: &asked.from, until, limit };
     let history = quota.history(&subject(&asked.domain, &asked.entries), span).map_err(status)?;
+    let until = history.until().parse();
+    let until = until.map_err(|_| Status::internal("a moment is plain text"))?;
     let parts = (0..quota::History::PARTS).flat_map(move |number| history.part(number));
-    Ok(Response::new(Box::pin(tokio_stream::iter(parts.map(|window| Ok(closed(window)))))))
+    let windows = tokio_stream::iter(parts.map(|window| Ok(closed(window))));
+    let mut response: Response<Windows> = Response::new(Box::pin(windows));
+    response.metadata_mut().insert(UNTIL, until);
+    Ok(response)
 }
 
 pub async fn switch(quota: &Quota, request: &Request<v1::SwitchRequest>) -> Answer<v1::Switched> {

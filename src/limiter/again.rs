@@ -81,10 +81,9 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             return;
         }
         let mut ids = SmallVec::new();
-        if let Some(wanted) = self.reserves()
-            && rule.hold.is_some()
-        {
-            let expires_at = self.now.plus(wanted.for_us);
+        if let (Some(wanted), Some(hold)) = (self.wanted, rule.hold.as_deref()) {
+            let for_us = if wanted.open { wanted.for_us } else { hold.expires_us };
+            let expires_at = self.now.plus(for_us);
             self.occupy(first, HeldUntil { id: wanted.id.to_u128(), expires_at });
         } else if let Some(hold) = rule.hold.as_deref() {
             let key = asked.entries.get(&hold.by).map(|id| hold_key(hold, id));

@@ -23,8 +23,9 @@ use super::verdict::Origin;
 /// `'r` is the life of the rules, `'c` that of the call.
 pub struct Resolved<'r, 'c> {
     pub now: Timestamp,
-    /// The receipt that the call asks for.
-    pub wanted: Option<Wanted>,
+    /// The receipt that the call asks for. What it says is what it takes, and it opens no hold of
+    /// a rule: it could be settled twice, under either id.
+    pub wanted: Option<&'c Wanted>,
     /// Whether it is to be told how every limit stands, whatever the domain says.
     pub tells: bool,
     pub subjects: SmallVec<[Subject; 2]>,
@@ -127,7 +128,7 @@ impl Amount {
 impl<'r: 'c, 'c> Resolved<'r, 'c> {
     /// Inlined, so that the room for hits is where it is to be and is not moved there.
     #[inline]
-    pub fn new(now: Timestamp, wanted: Option<Wanted>, tells: bool) -> Resolved<'r, 'c> {
+    pub fn new(now: Timestamp, wanted: Option<&'c Wanted>, tells: bool) -> Resolved<'r, 'c> {
         Resolved {
             now,
             wanted,
@@ -261,7 +262,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             if stance == Stance::Shadow {
                 terms.on_exceed = OnExceed::Shadow;
             }
-            let amount = amount(rule, limit, asked.hits, cost, self.reserves().is_some());
+            let amount = amount(rule, limit, asked.hits, cost, self.wanted.is_some());
             let (label, limit) = (&*limit.label, Some(limit));
             let origin = Origin { label, rule: Some(rule), limit, descriptor, cost };
             self.push(identity, terms, origin, amount);
@@ -278,12 +279,6 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             let hits = first..self.hits.len();
             self.watched.push(Watched { descriptor, rule, stance, hits });
         }
-    }
-
-    /// The receipt of a call that holds what it takes until its true cost is told under that id,
-    /// and so opens no hold of a rule.
-    pub fn reserves(&self) -> Option<Wanted> {
-        self.wanted.filter(|wanted| wanted.open)
     }
 
     fn push(&mut self, identity: Identity, terms: Terms<'c>, origin: Origin<'r>, amount: Amount) {
@@ -359,11 +354,11 @@ fn keep_largest(hits: &mut [Hit<'_>], of_one: &[usize]) -> Amount {
 }
 
 /// What a limit is asked for. A call that opens a hold takes the estimate, whatever hits it says,
-/// save slots, which are for calls; one that `reserves` brings an estimate of its own. Only where
+/// save slots, which are for calls; one that asks for a receipt says it itself. Only where
 /// the rule lets it can a call give hits back.
-fn amount(rule: &Rule, limit: &Limit, hits: Hits, cost: u64, reserves: bool) -> Amount {
+fn amount(rule: &Rule, limit: &Limit, hits: Hits, cost: u64, receipt: bool) -> Amount {
     let slots = matches!(limit.algorithm, Algorithm::Concurrency);
-    if reserves {
+    if receipt {
         return Amount::of(if slots { Hits::Take(1) } else { hits }, cost);
     }
     let estimate = rule.hold.as_ref().and_then(|hold| hold.estimate).filter(|_| !slots);
