@@ -299,6 +299,32 @@ async fn a_grant_is_spent_after_the_limits_own_and_until_its_end() {
 }
 
 #[tokio::test]
+async fn a_grant_pays_for_what_the_smallest_budget_of_its_counter_lacks() {
+    // The larger budget had room and was charged, so that the grant was never spent: of ten and
+    // three in a minute, a hundred passed.
+    const SHARED: &str = "
+domain: shop
+rules:
+  - { name: wide, counter: per-key, limits: [{ name: minute, requests: 100, per: minute }] }
+  - { name: per-key, count_by: [key], limits: [{ name: minute, requests: 10, per: minute }] }
+  - { name: seen, counter: per-key, enforce: 0%,
+      limits: [{ name: minute, requests: 5, per: minute }] }
+";
+    let server = Server::start(SHARED).await;
+    let http = Http::new(server.http);
+    let desk = Desk { server, http };
+    let until = rfc3339(NOON.plus(3_600_000_000));
+    desk.good("grant", json!({ "limit": "per-key.minute", "hits": 3, "until": until })).await;
+    for number in 1..=13 {
+        assert_eq!(desk.good("charge", json!({})).await["admitted"], true, "charge {number}");
+    }
+    assert_eq!(desk.good("charge", json!({})).await["admitted"], false);
+    let listed = desk.http.get("/v1/grants?domain=shop").await.good();
+    assert_eq!(listed["grants"][0]["left"], 0);
+    desk.server.stop().await;
+}
+
+#[tokio::test]
 async fn grants_are_listed_and_revoked_and_bad_ones_refused() {
     let desk = Desk::start().await;
     let until = rfc3339(NOON.plus(3_600_000_000));

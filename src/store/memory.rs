@@ -110,11 +110,12 @@ impl Memory {
         let admitted = !refused && hits.iter().zip(&fits).all(has_room);
         let wait_us = if admitted || refused { None } else { wait_us(hits, &fits) };
         let (mut taken, mut charged) = (Takings::from_elem(Taken::default(), hits.len()), false);
+        let granted = admitted && hits.iter().any(|hit| hit.pool > 0);
         for (hit, taken) in hits.iter().zip(&mut taken) {
-            let (charge, pool) =
-                if admitted { (hit.charge, hit.pool) } else { (hit.charge_refused, 0) };
+            let charge = if admitted { hit.charge } else { hit.charge_refused };
             if charge > 0 && wait_us.is_none() {
-                *taken = shards.take(hit, charge, pool, slots, now);
+                let room = if granted { shards.room_ahead_of_grant(hit, hits, now) } else { None };
+                *taken = shards.take(hit, charge, room, slots, now);
                 charged = true;
             }
         }

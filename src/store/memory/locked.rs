@@ -83,20 +83,31 @@ impl Locked<'_> {
         }
     }
 
-    /// Charges a hit: the counter as far as it has room, and then the pool of its grant; without
-    /// a pool the counter alone, room or no room.
+    /// What a counter has room for before its grant pays; none if it has no grant. Of several
+    /// budgets on it the smallest says so, whichever of them the charge goes by: what one of them
+    /// had let pass because of the grant would else cost the grant nothing.
+    pub(super) fn room_ahead_of_grant(
+        &self,
+        hit: &Hit<'_>,
+        hits: &[Hit<'_>],
+        now: Timestamp,
+    ) -> Option<u64> {
+        let of_counter = |it: &&Hit<'_>| it.key == hit.key && it.votes && it.pool > 0;
+        let budgets = hits.iter().filter(of_counter);
+        budgets.map(|it| self.reading(it, now, 0).remaining).min()
+    }
+
+    /// Charges a hit: the counter as far as it has `room`, and then its grant; without a grant the
+    /// counter alone, room or no room.
     pub(super) fn take(
         &mut self,
         hit: &Hit<'_>,
         charge: u64,
-        pool: u64,
+        room: Option<u64>,
         slots: &[HeldUntil],
         now: Timestamp,
     ) -> Taken {
-        let of_counter = match pool {
-            0 => charge,
-            _ => charge.min(self.reading(hit, now, 0).remaining),
-        };
+        let of_counter = room.map_or(charge, |room| charge.min(room));
         let taken = Taken { of_counter, of_grant: charge - of_counter };
         if of_counter == 0 {
             // The grant pays for all of it, and the counter is not to remember a hit of nothing.
