@@ -15,10 +15,10 @@ use hyper::Method;
 use serde_json::json;
 use tempfile::TempDir;
 use tollgate::audit::{Audit, Who};
-use tollgate::directory::Written;
+use tollgate::directory::{Written, WrittenStage};
 use tollgate::gate::Gate;
 use tollgate::query::{Descriptor, Hits, Query};
-use tollgate::quota::Quota;
+use tollgate::quota::{Quota, Refusal};
 use tollgate::store::journal::{self, Shared};
 use tollgate::time::{ManualClock, SECOND_US};
 use tonic::transport::Channel;
@@ -98,6 +98,23 @@ async fn what_was_answered_is_there_after_power_is_lost() {
     let keys: Vec<_> = page.rows.iter().map(|row| row.key.as_str()).collect();
     assert_eq!(keys, ["a", "b"]);
     first.end();
+    process.end();
+}
+
+#[tokio::test]
+async fn no_row_is_taken_that_could_not_be_read_back() {
+    // By gRPC an entry could be called `limits` or `from`. That row was answered, and gone after a
+    // restart, with the plan that it gave.
+    let disk = TestDisk::default();
+    let process = Process::start(&disk);
+    for word in ["stages", "limits", "from", "until", "anchor_day", "time_zone", "alert_to"] {
+        let entries = vec![("plan".into(), "pro".into()), (word.into(), "2026-01-01".into())];
+        let stage = WrittenStage { entries, ..WrittenStage::default() };
+        let row = Written { stages: vec![stage] };
+        let set = process.quota.set_directory_row(WHO, "d", "a", &row).await;
+        assert!(matches!(set, Err(Refusal::Invalid(_))), "{word}: {set:?}");
+    }
+    assert_eq!(process.budget("a"), 3);
     process.end();
 }
 

@@ -30,6 +30,11 @@ const PLAIN_CHARS_MAX: usize = 16;
 /// What is shown of a longer one.
 pub const SHOWN_CHARS: usize = 4;
 
+/// Words that a row says beside its entries. Rows stand on disk as one map of both, so that an
+/// entry of such a name would be read back as something else.
+const WORDS: [&str; 7] =
+    ["stages", "limits", "from", "until", "anchor_day", "time_zone", "alert_to"];
+
 const DATE_REMEDY: &str =
     "write a date such as 2026-04-01, or a moment such as 2026-04-01T09:00:00+02:00";
 
@@ -173,6 +178,10 @@ impl<'k> Reader<'k> {
         }
         if name.text.is_empty() {
             self.fault(name.place, "an entry has no name", "write `name: value`");
+        }
+        if WORDS.contains(&name.text) {
+            let what = format!("`{}` is a word of a row, and no entry's name", name.text);
+            self.fault(name.place, what, "call the entry otherwise, in the rules and in calls too");
         }
         let plans = self.known.plans.get(name.text);
         if plans.is_some_and(|plans| !plans.contains(value.text)) && !self.known.partial {
