@@ -119,7 +119,7 @@ impl Gate {
     /// From now on the gate decides. What was restored before is seen by whoever sees it open.
     pub fn open(&self) {
         self.restore_rows();
-        self.restore_switches();
+        self.restore_switches(&self.rules());
         self.open.store(true, Ordering::Release);
     }
 
@@ -134,10 +134,10 @@ impl Gate {
         }
     }
 
-    /// Puts rules of the set in force into the mode that people switched them to. Each with its
-    /// note locked, so that whoever switches it meanwhile has the last word.
-    fn restore_switches(&self) {
-        let (rules, ledger) = (self.rules(), self.counters.ledger());
+    /// Puts rules into the mode that people switched them to. Each with its note locked, so that
+    /// whoever switches it meanwhile has the last word, if the rules are in force by then.
+    fn restore_switches(&self, rules: &RuleSet) {
+        let ledger = self.counters.ledger();
         if ledger.count(Kind::Switch) == 0 {
             return;
         }
@@ -212,8 +212,11 @@ impl Gate {
     pub fn replace(&self, mut rules: RuleSet) -> Arc<RuleSet> {
         rules.attach(&self.lives);
         self.loaded_at.store(self.now().as_micros(), RELAXED);
+        // Ahead of the first call, which must not meet a rule that is switched off; and once more,
+        // for what was switched in the rules before while this went on.
+        self.restore_switches(&rules);
         let before = self.rules.swap(Arc::new(rules));
-        self.restore_switches();
+        self.restore_switches(&self.rules());
         // Whoever waits did so by the rules before.
         self.lines.wake_all();
         before

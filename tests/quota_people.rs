@@ -4,6 +4,7 @@ mod harness;
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::http::Http;
 use harness::{NOON, PeopleOf, Server, rules};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollgate::grpc::proto::tollgate::v1;
 use tollgate::grpc::proto::tollgate::v1::quotas_client::QuotasClient;
+use tollgate::query::{Descriptor, Hits, Query};
 use tonic::Code;
 
 const TRACKER: &str = "
@@ -281,6 +283,43 @@ async fn a_rule_is_switched_off_and_on_and_stays_so_over_a_reload() {
     assert_eq!(http.get("/v1/switches").await.good()["switches"], json!([]));
     assert_eq!(switch(&http, "jobs", "of").await.refused().0, 400);
     assert_eq!(switch(&http, "works", "on").await.refused().0, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn no_call_meets_a_switched_rule_while_rules_are_reloaded() {
+    // The new rules were put in force first and switched behind that, so that calls in between were
+    // refused by a rule that people had taken out.
+    let many: String = (0..200)
+        .map(|number| {
+            let limits = "limits: [{ requests: 0, per: hour }]";
+            format!("  - {{ name: r{number}, match: {{ key: k{number} }}, {limits} }}\n")
+        })
+        .collect();
+    let text = format!("domain: tracker\nrules:\n{many}");
+    let server = Server::start(&text).await;
+    let http = Http::new(server.http);
+    for number in 0..200 {
+        switch(&http, &format!("r{number}"), "off").await.good();
+    }
+    let (gate, over) = (server.gate.clone(), AtomicBool::new(false));
+    let refused = std::thread::scope(|scope| {
+        let deciding = scope.spawn(|| {
+            let mut refused = 0;
+            while !over.load(Ordering::Relaxed) {
+                let entries = [("key", "k199")].into_iter().collect();
+                let descriptors = [Descriptor { entries, hits: Hits::Take(1), limit: None }];
+                let descriptors = descriptors.into_iter().collect();
+                let query = Query { domain: "tracker", descriptors, receipt: None };
+                refused += u64::from(!gate.decide(&gate.rules(), &query).admitted);
+            }
+            refused
+        });
+        (0..50).for_each(|_| drop(gate.replace(rules(&text))));
+        over.store(true, Ordering::Relaxed);
+        deciding.join().expect("the thread ends")
+    });
+    assert_eq!(refused, 0);
     server.stop().await;
 }
 
