@@ -222,8 +222,10 @@ impl<'a> Terms<'a> {
     /// The same terms over another budget. A bucket keeps its burst, unless that would be less than
     /// the budget and so keep it from ever being used.
     pub fn with_budget(self, budget: Budget) -> Terms<'a> {
+        // Nobody wrote the burst of a bucket that had no end.
+        let own = if self.burst == u64::MAX { 0 } else { self.burst };
         let burst = match budget {
-            Budget::Requests(requests) => self.burst.max(requests),
+            Budget::Requests(requests) => own.max(requests),
             Budget::Unlimited => u64::MAX,
         };
         Terms { budget, burst, ..self }

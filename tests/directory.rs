@@ -62,6 +62,23 @@ async fn a_proxy_that_sends_only_the_key_gets_the_keys_plan() {
 }
 
 #[tokio::test]
+async fn a_budget_in_place_of_none_bounds_a_bucket() {
+    // The unlimited bucket's burst was the largest number there is, and the key's bucket kept it.
+    const BUCKET: &str = "
+domain: d
+rules:
+  - name: per-key
+    count_by: [key]
+    limits: [{ name: rate, requests: unlimited, per: minute, algorithm: token_bucket }]
+";
+    let (server, _folder) = server(BUCKET, "keys.csv", "key,limit:per-key.rate\nbob,5\n").await;
+    let mut client = server.client().await;
+    assert_eq!(passing(&mut client, "key=bob", 12).await, 5);
+    assert_eq!(passing(&mut client, "key=stranger", 12).await, 12);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_directory_outranks_what_a_call_says_of_itself() {
     let (server, _folder) = server(RULES, "keys.csv", "key,plan\neve,free\n").await;
     let mut client = server.client().await;
