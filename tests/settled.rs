@@ -38,6 +38,14 @@ fn note_key(server: &Server, kind: Kind) -> NoteKey {
     NoteKey::of_counter(kind, identity.counter(limit.expect("a limit").tag))
 }
 
+fn put_grant(server: &Server, hits: u64) {
+    let (domain, label) = ("d".to_owned(), "tokens.hour".to_owned());
+    let note = Note::Grant(Grant { domain, label, values: Vec::new(), granted: hits, left: hits });
+    let key = note_key(server, Kind::Grant);
+    let until = NOON.plus(3_600_000_000);
+    server.gate.memory().ledger().open(&[key]).put(key, note, until, Durability::Ordinary);
+}
+
 fn left_of_grant(server: &Server) -> u64 {
     let found = server.gate.memory().ledger().get(note_key(server, Kind::Grant), NOON);
     let Some(Note::Grant(grant)) = found else { panic!("there is a grant") };
@@ -48,11 +56,7 @@ fn left_of_grant(server: &Server) -> u64 {
 async fn what_a_call_cost_more_is_paid_by_the_grant_before_the_budget_is_overdrawn() {
     // The excess went to the counter beyond its budget, and what was granted was left for others.
     let server = Server::start(TOKENS).await;
-    let (domain, label) = ("d".to_owned(), "tokens.hour".to_owned());
-    let note = Note::Grant(Grant { domain, label, values: Vec::new(), granted: 50, left: 50 });
-    let key = note_key(&server, Kind::Grant);
-    let until = NOON.plus(3_600_000_000);
-    server.gate.memory().ledger().open(&[key]).put(key, note, until, Durability::Ordinary);
+    put_grant(&server, 50);
     ask(&server, "key=a,id=1", None).await;
     ask(&server, "phase=done,id=1", Some(120)).await;
     assert_eq!(left_of_grant(&server), 30);
@@ -61,6 +65,19 @@ async fn what_a_call_cost_more_is_paid_by_the_grant_before_the_budget_is_overdra
     assert_eq!(left_of_grant(&server), 20);
     ask(&server, "phase=done,id=2", Some(4)).await;
     assert_eq!(left_of_grant(&server), 26);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_bucket_is_settled_within_the_burst_that_it_has() {
+    // It was settled as if it held the whole budget, and so overdrawn with a grant at hand.
+    let limit = "limits: [{ name: hour, requests: 100, per: hour, burst: 20 }]";
+    let (rule, _) = TOKENS.split_once("limits:").expect("limits");
+    let server = Server::start(&format!("{rule}{limit}\n")).await;
+    put_grant(&server, 50);
+    ask(&server, "key=a,id=1", None).await;
+    ask(&server, "phase=done,id=1", Some(60)).await;
+    assert_eq!(left_of_grant(&server), 10);
     server.stop().await;
 }
 

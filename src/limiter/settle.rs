@@ -77,7 +77,10 @@ pub fn settle(
 /// What bound the key when this was taken.
 fn terms<'l>(limit: &'l Limit, item: &Item) -> Terms<'l> {
     let budget = item.requests.map_or(Budget::Unlimited, Budget::Requests);
-    let mut terms = limit.terms().with_budget(budget);
+    let mut terms = limit.terms();
+    if terms.budget != budget {
+        terms = terms.with_budget(budget);
+    }
     if let (Algorithm::Calendar(common), Some((zone, day))) = (&limit.algorithm, &item.calendar) {
         terms.calendar = common.of_names(zone, *day);
     }
