@@ -135,6 +135,23 @@ async fn a_threshold_that_several_descriptors_cross_together_is_told() {
 }
 
 #[tokio::test]
+async fn a_threshold_is_told_however_many_hits_cross_it() {
+    // The sum of what three descriptors took was beyond 64 bits.
+    let mut receiver = Receiver::answering(&[Reply::Status(204)]).await;
+    let limit = "requests: 10, per: hour, algorithm: sliding_log, on_exceed: allow, \
+                 alert_at: 50, alert_to: ops";
+    let rule = format!("  - {{ name: r, limits: [{{ {limit} }}] }}");
+    let server = Server::start(&with_alerts(&receiver, &rule)).await;
+    let mut asked = request("d", &["key=a"; 3]);
+    for descriptor in &mut asked.descriptors {
+        descriptor.hits_addend = Some(i64::MAX as u64);
+    }
+    server.client().await.call(asked).await.expect("an answer");
+    assert_eq!(receiver.next().await.json()["used"], u64::MAX);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_charged_after_a_month_has_ended_is_of_the_keys_own_month() {
     // The month that a settlement began was the common one: it ended two weeks too early, and the
     // key had another budget for the rest of its own.

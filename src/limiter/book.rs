@@ -75,7 +75,10 @@ pub fn enter<'r>(
         if hit.terms.limit.alert.is_some() {
             let of_counter = |(other, _): &(&Hit<'_>, &Outcome)| other.key == hit.key;
             let all = call.hits.iter().zip(&applied.outcomes);
-            let taken = all.filter(of_counter).map(|(_, outcome)| outcome.taken).sum();
+            // Saturating, as the counter is.
+            let taken = all
+                .filter(of_counter)
+                .fold(0, |sum: u64, (_, outcome)| sum.saturating_add(outcome.taken));
             let use_ = Use { used: outcome.used, taken, reset_us: outcome.reset_us };
             booked.crossings.extend(crossings(notes, hit, use_, origin, call.now));
         }
