@@ -76,6 +76,8 @@ pub struct Domain {
     /// What is known of those who call, if the domain keeps a directory.
     pub directory: Option<Directory>,
     rules: Box<[Rule]>,
+    /// Positions of the rules by name: calls that end holds look theirs up.
+    by_name: HashMap<Box<str>, u32, RandomState>,
     index: Index,
     override_prefix: Prefix,
 }
@@ -245,6 +247,7 @@ impl Domain {
             holding: positions(&rules, |rule| rule.hold.is_some()),
             banning: positions(&rules, |rule| rule.ban.is_some()),
             speaks: rules.iter().any(|rule| rule.answers.is_some()),
+            by_name: by_name(&rules),
             index: Index::new(&rules),
             override_prefix: key.prefix(&["override", name]),
             rules: rules.into(),
@@ -278,7 +281,8 @@ impl Domain {
 
     /// The rule of this name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| *rule.name == *name)
+        let position = *self.by_name.get(name)?;
+        Some(&self.rules[position as usize])
     }
 
     /// A limit by its rule and limit name, of whichever plan: how it measures is the same in all.
@@ -385,6 +389,15 @@ impl Rule {
 
 fn positions(rules: &[Rule], which: impl Fn(&Rule) -> bool) -> Box<[u32]> {
     (0u32..).zip(rules).filter(|(_, rule)| which(rule)).map(|(position, _)| position).collect()
+}
+
+/// Of rules with one name, which only a file with errors has, the first.
+fn by_name(rules: &[Rule]) -> HashMap<Box<str>, u32, RandomState> {
+    let mut by_name = HashMap::with_capacity_and_hasher(rules.len(), RandomState::default());
+    for (position, rule) in (0u32..).zip(rules) {
+        by_name.entry(rule.name.clone()).or_insert(position);
+    }
+    by_name
 }
 
 fn holds(conditions: &[Condition], entries: &Entries<'_>) -> bool {
