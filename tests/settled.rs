@@ -178,3 +178,27 @@ rules:
     assert_eq!(reset.seconds, 31 * 86_400 - 60);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_threshold_that_a_settlement_crossed_is_told_with_a_refused_call_too() {
+    // Only calls that were charged told of it, and after such a settlement there are none.
+    let mut receiver = Receiver::answering(&[Reply::Status(204)]).await;
+    let rules = with_alerts(
+        &receiver,
+        "
+  - name: tokens
+    count_by: [key]
+    hold: { by: id, settle: { phase: done }, estimate: 1 }
+    limits: [{ name: hour, requests: 10, per: hour, alert_at: 100, alert_to: ops }]
+",
+    );
+    let server = Server::start(&rules).await;
+    ask(&server, "key=a,id=1", None).await;
+    ask(&server, "phase=done,id=1", Some(25)).await;
+    assert_eq!(receiver.seen(), 0);
+    ask(&server, "key=a,id=2", None).await;
+    assert_eq!(receiver.next().await.json()["used"], 25);
+    ask(&server, "key=a,id=3", None).await;
+    assert_eq!(receiver.seen(), 1);
+    server.stop().await;
+}

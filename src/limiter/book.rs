@@ -62,17 +62,18 @@ pub fn enter<'r>(
             let durability = hit.terms.limit.durability;
             booked.keep(spend(notes, key, outcome.granted, durability, call.now));
         }
-        if outcome.taken == 0 && hit.give_back == 0 {
-            continue;
-        }
-        if hit.terms.limit.archive
+        let changed = outcome.taken > 0 || hit.give_back > 0;
+        if changed
+            && hit.terms.limit.archive
             && let Some(rule) = origin.rule
         {
             let entries = &query.descriptors[origin.descriptor].entries;
             let of = Counted { domain: query.domain, rule, entries };
             booked.keep(archive(notes, hit, &of, outcome, call.now));
         }
-        if hit.terms.limit.alert.is_some() {
+        // Also of a call that is refused: a settlement may have used up all there is, and then no
+        // call is charged any more.
+        if hit.charge > 0 && hit.terms.limit.alert.is_some() {
             let of_counter = |(other, _): &(&Hit<'_>, &Outcome)| other.key == hit.key;
             let all = call.hits.iter().zip(&applied.outcomes);
             // Saturating, as the counter is.
