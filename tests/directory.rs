@@ -373,3 +373,34 @@ async fn keys_that_are_secret_are_listed_by_their_ends() {
     assert_eq!(http.get("/v1/directory?domain=d&after=x").await.refused().0, 400);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn secrets_that_a_row_adds_are_shown_by_their_ends() {
+    let rules = format!("{RULES}secret_entries: [key, token]\n");
+    let rows = "key,token,team\nsk_live_8842_4f9a,tok_live_supersecret_9,blue\n";
+    let (server, _folder) = server(&rules, "keys.csv", rows).await;
+    let http = Http::new(server.http);
+    let of_one = "/v1/directory?domain=d&key=sk_live_8842_4f9a";
+    let row = json!({ "token": "tok_live_supersecret_9", "team": "blue",
+        "stages": [{ "from": "2030-01-01", "token": "tok_live_supersecret_10" }] });
+    let set = put(&http, "sk_live_77b0_03a1", row).await;
+    let shown = set.good()["set"]["row"].clone();
+    assert!(text(&shown["token"]).ends_with("…et_9"), "{shown}");
+    assert!(text(&shown["stages"][0]["token"]).ends_with("…t_10"), "{shown}");
+    assert_eq!(shown["team"], "blue");
+    let answers = [set, http.get(of_one).await, http.get("/v1/directory?domain=d").await];
+    for answer in answers {
+        answer.good();
+        assert!(!answer.text.contains("tok_live"), "{}", answer.text);
+    }
+
+    let address = format!("http://{}", server.http);
+    let mut grpc = DirectoryClient::connect(address).await.expect("the server accepts");
+    let one = v1::GetRowRequest { domain: "d".into(), key: "sk_live_8842_4f9a".into() };
+    let one = grpc.get_row(one).await.expect("a row");
+    let all = v1::ListRowsRequest { domain: "d".into(), after: None, limit: None };
+    let all = grpc.list_rows(all).await.expect("rows");
+    let told = format!("{one:?}{all:?}");
+    assert!(told.contains("…et_9") && !told.contains("tok_live"), "{told}");
+    server.stop().await;
+}

@@ -40,9 +40,14 @@ impl Written {
     }
 
     /// The same with words blotted out that look like somebody's key, for a log.
-    pub fn for_log(mut self) -> Written {
-        for (_, value) in self.stages.iter_mut().flat_map(|stage| &mut stage.entries) {
-            *value = shown(value);
+    pub fn for_log(self) -> Written {
+        self.with_values(|_, value| shown(value))
+    }
+
+    /// The same with something else in place of each entry's value.
+    pub fn with_values(mut self, instead: impl Fn(&str, &str) -> String) -> Written {
+        for (entry, value) in self.stages.iter_mut().flat_map(|stage| &mut stage.entries) {
+            *value = instead(entry, value);
         }
         self
     }

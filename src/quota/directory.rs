@@ -223,10 +223,13 @@ impl Of<'_> {
         }
     }
 
+    /// The row as people see it: a list of keys must name them, and so it does where the domain
+    /// calls nothing a secret.
     fn shown(self, key: &str, origin: Origin, row: &Row) -> RowInForce {
-        let by = &self.directory.by;
-        let key = if self.is_secret() { self.domain.shown().value(by, key) } else { key.into() };
-        RowInForce { key, origin, row: Written::from(row) }
+        let shown = self.domain.shown();
+        let row = Written::from(row).with_values(|entry, value| shown.named(entry, value));
+        let key = if self.is_secret() { shown.value(&self.directory.by, key) } else { key.into() };
+        RowInForce { key, origin, row }
     }
 
     /// What stands for a key as the end of a page: itself, or where keys are secret its name.
