@@ -291,6 +291,27 @@ async fn a_hold_is_settled_at_its_true_cost() {
 }
 
 #[tokio::test]
+async fn a_hold_is_settled_where_another_rule_shares_its_counter() {
+    // The rule without a hold stood first and was charged, and what the call had cost was not.
+    let (server, mut client) = start(&shop(
+        "
+  - name: plain
+    counter: tokens
+    limits: [{ name: hour, requests: 2000, per: hour }]
+  - name: tokens
+    count_by: [key]
+    hold: { by: request_id, settle: { phase: done } }
+    limits: [{ name: hour, requests: 2000, per: hour }]
+",
+    ))
+    .await;
+    assert_told!(client, one("key=a,request_id=1"), Ok, 1999);
+    assert_told!(client, hits("phase=done,request_id=1", 500), Ok, 0);
+    assert_told!(client, peek("key=a"), Ok, 1499);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_nobody_settles_stays_charged_and_a_closed_window_takes_nothing_back() {
     let (server, mut client) = start(&shop(TOKENS)).await;
     assert_told!(client, one("key=a,request_id=1"), Ok, 1200);

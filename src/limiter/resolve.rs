@@ -321,8 +321,10 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             let (mut demand, mut pending) = (0u64, 0u64);
             let origins = &self.origins;
             let descriptor = |position: usize| origins[position].descriptor;
+            let holds =
+                |position: usize| origins[position].rule.is_some_and(|rule| rule.hold.is_some());
             for of_one in same.chunk_by(|&a, &b| descriptor(a) == descriptor(b)) {
-                let largest = keep_largest(&mut self.hits, of_one);
+                let largest = keep_largest(&mut self.hits, of_one, holds);
                 demand = demand.saturating_add(largest.demand);
                 pending = pending.saturating_add(largest.pending);
             }
@@ -333,11 +335,12 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
     }
 }
 
-/// Of hits of one descriptor on one counter the largest is charged, and the first of equals. Which
-/// that is may differ between a call that passes, one that is refused, and one that gives back.
-fn keep_largest(hits: &mut [Hit<'_>], of_one: &[usize]) -> Amount {
+/// Of hits of one descriptor on one counter the largest is charged; of equals one that is held, or
+/// nobody could settle what was taken, and else the first. Which that is may differ between a call
+/// that passes, one that is refused, and one that gives back.
+fn keep_largest(hits: &mut [Hit<'_>], of_one: &[usize], holds: impl Fn(usize) -> bool) -> Amount {
     let largest = |amount: fn(&Hit<'_>) -> u64| {
-        let size = |&&at: &&usize| (amount(&hits[at]), Reverse(at));
+        let size = |&&at: &&usize| (amount(&hits[at]), holds(at), Reverse(at));
         of_one.iter().max_by_key(size).map_or((0, 0), |&at| (at, amount(&hits[at])))
     };
     let (charged, charge) = largest(|hit| hit.charge);

@@ -36,6 +36,8 @@ pub struct Ask {
     pub charged_if: [bool; 2],
     /// What it took of the counter.
     pub taken: u64,
+    /// Whether its rule holds what a call takes.
+    pub holds: bool,
     /// By whom and until when slots are held.
     pub held: Held,
 }
@@ -138,6 +140,7 @@ impl Model<'_> {
             };
             let mut ask = Ask::new(counter, label, limit, hits, (hit_cost, peeked));
             ask.rule = Some(rule.name.clone());
+            ask.holds = rule.hold.is_some();
             if let Some(hold) = rule.hold {
                 let by = held::name(call.domain, rule, entries).map(|name| name.join("/"));
                 ask.held = Held { by, until: call.at + hold.expires_s * SECOND_US };
@@ -149,8 +152,8 @@ impl Model<'_> {
 }
 
 impl Asked {
-    /// Rules that share a counter charge it once for a descriptor, at the larger cost, and the
-    /// first of equals.
+    /// Rules that share a counter charge it once for a descriptor, at the larger cost; of equals
+    /// one that holds what it takes, and else the first.
     pub fn charge_counters_once(&mut self) {
         let always = |ask: &Ask| if ask.limit.charged_always { ask.cost } else { 0 };
         let all = 0..self.asks.len();
@@ -171,9 +174,10 @@ impl Asked {
         let ask = &self.asks[position];
         let others = self.asks.iter().enumerate().filter(|(_, it)| it.counter == ask.counter);
         let mut others = others.filter(|(other, _)| *other != position);
+        let size = |ask: &Ask| (amount(ask), ask.holds);
         !others.any(|(other, it)| match other < position {
-            true => amount(ask) <= amount(it),
-            false => amount(ask) < amount(it),
+            true => size(ask) <= size(it),
+            false => size(ask) < size(it),
         })
     }
 }
@@ -204,6 +208,7 @@ impl Ask {
             refuses: false,
             charged_if: [true, true],
             taken: 0,
+            holds: false,
             held: Held::default(),
         }
     }
