@@ -70,6 +70,27 @@ async fn a_ban_is_listed_and_lifted() {
 }
 
 #[tokio::test]
+async fn who_sends_no_key_is_kept_out_as_well() {
+    let Some(api) = JetPero::open().await else { return };
+    for call in 0..20 {
+        let answer = api.edge.get(CALLS, &[ATTACKER, "x-status: 401"]).await;
+        assert_eq!(answer.status, 401, "{call}: {answer:?}");
+    }
+    eventually("a ban falls", async || {
+        (!api.bans("failing-address").await.is_empty()).then_some(())
+    })
+    .await;
+    let reached = api.edge.backend.served();
+    let blocked = api.edge.get(CALLS, &[ATTACKER]).await;
+    assert_eq!((refused_by(&blocked), wait_s(&blocked)), ("failing-address".into(), 300));
+    assert_eq!(refused_by(&api.get_with(ORBIT, CALLS, &[ATTACKER]).await), "failing-address");
+    assert_eq!(api.edge.backend.served(), reached, "the API hears of neither");
+    // Nobody else is, with a key or without one.
+    assert_eq!(api.edge.get(CALLS, &[NEIGHBOUR]).await.status, 200);
+    assert_eq!(api.get_with(ORBIT, CALLS, &[NEIGHBOUR]).await.status, 200);
+}
+
+#[tokio::test]
 async fn nobody_is_kept_out_for_refusals_of_ours_nor_for_our_own_failures() {
     let Some(api) = JetPero::open().await else { return };
     let from_attacker = async |key: &str, status: u16| {
