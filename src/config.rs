@@ -95,7 +95,6 @@ pub fn compile_all(key: HashKey, sources: &[Source]) -> Loaded {
         warnings += &problem::render_all(source, &beside);
         errors += report.errors;
         error_text += &report.error_text;
-        warnings += &report.warnings;
     }
     let rules = match errors {
         0 => Ok(RuleSet::new(key, domains)),

@@ -24,7 +24,7 @@ mod words;
 pub use self::bans::{BANS_MAX, BANS_USUAL, BanCount, BanInForce, Bans, Sentence};
 pub use self::charge::{Charge, Charged, Reserve, Reserved, Stand};
 pub use self::describe::{DomainRules, LimitInForce, RuleInForce, Status};
-pub use self::directory::{Origin, PAGE_MAX, PAGE_USUAL, Page, RowInForce, RowSet};
+pub use self::directory::{Origin, PAGE_MAX, PAGE_USUAL, Page, RowInForce};
 pub use self::erase::{Erased, Unreachable};
 pub use self::grant::{Granted, Revoked};
 pub use self::history::{ClosedWindow, History, Span};

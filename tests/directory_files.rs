@@ -146,16 +146,12 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
-fn a_plan_that_no_rule_knows_is_warned_of() {
-    let warned = Folder::new("keys.csv", "key,plan\nsk_live_4f9a,gold\nb,free\n").load();
-    assert!(warned.rules.is_ok());
-    assert!(warned.warnings.contains("no rule knows the plan `gold`"), "{}", warned.warnings);
-    assert!(warned.warnings.contains("keys.csv:2:14\n"), "{}", warned.warnings);
-    assert!(!warned.warnings.contains("sk_live"), "{}", warned.warnings);
+fn a_plan_that_no_rule_knows_is_an_error() {
+    csv("key,plan\nsk_live_4f9a,gold\nb,free\n", &[("2:14", "no rule knows the plan `gold`")]);
+    let staged = "keys:\n  sk_live_4f9a: { stages: [{ from: 2026-04-01, plan: gold }] }\n";
+    yaml(staged, &[("2:54", "no rule knows the plan `gold`")]);
     // Columns that changed places: the plan is a key.
-    let warned = Folder::new("keys.csv", "plan,key\nsk_live_8842cafe4f9a,free\n").load();
-    assert!(warned.warnings.contains("no rule knows the plan `…4f9a`"), "{}", warned.warnings);
-    assert!(!warned.warnings.contains("sk_live"), "{}", warned.warnings);
+    csv("plan,key\nsk_live_8842cafe4f9a,free\n", &[("2:1", "no rule knows the plan `…4f9a`")]);
 }
 
 #[test]

@@ -52,7 +52,6 @@ const KEY_BYTES_MAX: usize = 64 << 10;
 pub struct Report {
     pub errors: usize,
     pub error_text: String,
-    pub warnings: String,
 }
 
 /// Reads a file of rows, in the form that its name tells. The error says what is wrong with the
@@ -109,9 +108,8 @@ impl<'t> Sheet<'t> {
             self.error(span_of(key.place), what, "write the key here, or take the row out");
         }
         let row = self.reader.row(draft);
-        for Fault { grave, place, what, remedy } in self.reader.faults.drain(..) {
-            let problem = if grave { Problem::error } else { Problem::warning };
-            self.problems.push(problem(span_of(place), what, remedy));
+        for Fault { place, what, remedy } in self.reader.faults.drain(..) {
+            self.problems.push(Problem::error(span_of(place), what, remedy));
         }
         let scheduled = draft.stages.iter().all(DraftStage::is_scheduled);
         match self.rows.get_mut(key.text) {
@@ -140,16 +138,9 @@ impl<'t> Sheet<'t> {
             self.error(last, what, "mend these first");
         }
         self.problems.sort_by_key(|problem| problem.span.start);
-        let mut report = Report::default();
-        for problem in &self.problems {
-            let text = self.masked.render(problem, source) + "\n\n";
-            if problem.is_error() {
-                report.errors += 1;
-                report.error_text += &text;
-            } else {
-                report.warnings += &text;
-            }
-        }
+        let rendered = |problem| self.masked.render(problem, source) + "\n\n";
+        let error_text = self.problems.iter().map(rendered).collect();
+        let report = Report { errors: self.problems.len(), error_text };
         let row = |(key, found): (Box<str>, Found)| (key, Row::new(found.stages));
         (self.rows.into_iter().map(row).collect(), report)
     }

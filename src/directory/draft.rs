@@ -74,11 +74,9 @@ pub struct DraftLimit<'a> {
     pub burst: Option<Said<'a>>,
 }
 
-/// What is wrong with a row, or odd about it.
+/// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whether the row cannot be used.
-    pub grave: bool,
     pub place: (usize, usize),
     /// What is wrong, as a sentence without its full stop.
     pub what: String,
@@ -186,13 +184,8 @@ impl<'k> Reader<'k> {
         let plans = self.known.plans.get(name.text);
         if plans.is_some_and(|plans| !plans.contains(value.text)) && !self.known.partial {
             let what = format!("no rule knows the plan `{}`", shown(value.text));
-            let remedy = "calls of this key are served by `otherwise`; define the plan, or mend it";
-            self.faults.push(Fault {
-                grave: false,
-                place: value.place,
-                what,
-                remedy: remedy.into(),
-            });
+            let remedy = "name a plan that the rules define, or define this one";
+            self.fault(value.place, what, remedy);
         }
         (self.text(name.text), self.text(value.text))
     }
@@ -317,6 +310,6 @@ impl<'k> Reader<'k> {
     }
 
     fn fault(&mut self, place: (usize, usize), what: impl Into<String>, remedy: impl Into<String>) {
-        self.faults.push(Fault { grave: true, place, what: what.into(), remedy: remedy.into() });
+        self.faults.push(Fault { place, what: what.into(), remedy: remedy.into() });
     }
 }

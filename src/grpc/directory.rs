@@ -52,8 +52,7 @@ impl Directory for Service {
         let row = written(row)?;
         let set = self.quota.set_directory_row(who, &asked.domain, &asked.key, &row).await;
         let set = set.map_err(status)?;
-        let (row, warnings) = (Some(in_force(set.row)), set.warnings);
-        Ok(Response::new(v1::SetRowResponse { row, warnings }))
+        Ok(Response::new(v1::SetRowResponse { row: Some(in_force(set)) }))
     }
 
     async fn remove_row(

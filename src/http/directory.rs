@@ -63,7 +63,7 @@ pub async fn set(
     let asked: Row = ask::body(body)?;
     let row = Written::from_json(&asked.row).map_err(Problem::invalid)?;
     let set = people.quota.set_directory_row(*who, &asked.domain, &asked.key, &row).await?;
-    Ok(Json(json!({ "set": in_force(&set.row), "warnings": set.warnings })))
+    Ok(Json(json!({ "set": in_force(&set) })))
 }
 
 pub async fn remove(

@@ -62,13 +62,6 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// A row that was set, and what is odd about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowSet {
-    pub row: RowInForce,
-    pub warnings: Vec<String>,
-}
-
 impl Quota {
     /// So many rows of a domain, from the first key behind `after` on.
     pub fn directory(
@@ -110,9 +103,9 @@ impl Quota {
         domain: &str,
         key: &str,
         written: &Written,
-    ) -> Result<RowSet, Refusal> {
+    ) -> Result<RowInForce, Refusal> {
         let (set, mut made) = self.put_row(domain, key, written)?;
-        made.row = Some(set.row.row.clone().for_log().to_text());
+        made.row = Some(set.row.clone().for_log().to_text());
         self.write(who, "directory-set", made).await?;
         Ok(set)
     }
@@ -134,7 +127,7 @@ impl Quota {
         domain: &str,
         key: &str,
         written: &Written,
-    ) -> Result<(RowSet, Made), Refusal> {
+    ) -> Result<(RowInForce, Made), Refusal> {
         self.restored()?;
         let (rules, now) = (self.gate.rules(), self.gate.now());
         let of = of(&rules, domain)?;
@@ -146,7 +139,7 @@ impl Quota {
             let what = format!("{ROWS_MAX} rows are set already; put them into a file");
             return Err(Refusal::Invalid(what));
         }
-        let (row, warnings) = read(directory, written)?;
+        let row = read(directory, written)?;
         let text = row.to_text();
         let note = Note::Row(ledger::Row { domain: domain.into(), key: key.into(), text });
         let name = of.note(key);
@@ -156,8 +149,7 @@ impl Quota {
         let row = Arc::new(row);
         directory.live().set(key, row.clone());
         drop(open);
-        let row = of.shown(key, Origin::Api, &row);
-        Ok((RowSet { row, warnings }, of.made(key, ticket, now)))
+        Ok((of.shown(key, Origin::Api, &row), of.made(key, ticket, now)))
     }
 
     fn take_row(&self, domain: &str, key: &str) -> Result<(Option<RowInForce>, Made), Refusal> {
@@ -266,15 +258,14 @@ fn keys_after(directory: &Directory, after: Option<&str>) -> Vec<Box<str>> {
     keys
 }
 
-/// The row that is meant, and what is odd about it.
-fn read(directory: &Directory, written: &Written) -> Result<(Row, Vec<String>), Refusal> {
+/// The row that is meant.
+fn read(directory: &Directory, written: &Written) -> Result<Row, Refusal> {
     let mut reader = Reader::new(&directory.by, &directory.known);
     let row = reader.row(&written.draft());
     let sentence = |fault: &Fault| format!("{}: {}", fault.what, fault.remedy);
-    let (grave, odd): (Vec<_>, Vec<_>) = reader.faults.iter().partition(|fault| fault.grave);
-    if grave.is_empty() {
-        return Ok((row, odd.into_iter().map(sentence).collect()));
+    if reader.faults.is_empty() {
+        return Ok(row);
     }
-    let told: Vec<_> = grave.into_iter().take(FAULTS_TOLD_MAX).map(sentence).collect();
+    let told: Vec<_> = reader.faults.iter().take(FAULTS_TOLD_MAX).map(sentence).collect();
     Err(Refusal::Invalid(told.join(". ")))
 }
