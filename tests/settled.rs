@@ -7,6 +7,7 @@ use harness::http::Http;
 use harness::receiver::{Receiver, Reply};
 use harness::{NOON, Server, request};
 use hyper::Method;
+use serde_json::{Value, json};
 use tollgate::limit::Durability;
 use tollgate::query::Entries;
 use tollgate::store::NoteKey;
@@ -200,5 +201,52 @@ async fn a_threshold_that_a_settlement_crossed_is_told_with_a_refused_call_too()
     assert_eq!(receiver.next().await.json()["used"], 25);
     ask(&server, "key=a,id=3", None).await;
     assert_eq!(receiver.seen(), 1);
+    server.stop().await;
+}
+
+/// One limit of each kind that forgets its hits one by one.
+const SLIDING: &str = "
+domain: d
+rules:
+  - name: r
+    count_by: [key]
+    limits:
+      - { name: log, requests: 10, per: day, algorithm: sliding_log }
+      - { name: bucket, requests: 10, per: day, algorithm: token_bucket }
+      - { name: minute, requests: 10, per: minute }
+";
+
+/// Tells the people's port what key `a` does.
+async fn tell(http: &Http, what: &str, more: Value) -> Value {
+    let mut body = json!({ "domain": "d", "entries": { "key": "a" } });
+    let more = more.as_object().expect("members").clone();
+    body.as_object_mut().expect("members").extend(more);
+    http.post(&format!("/v1/{what}"), body).await.good()
+}
+
+/// What key `a` has used of each limit.
+async fn used(http: &Http) -> Vec<u64> {
+    let usage = http.get("/v1/usage?domain=d&entries=key=a").await.good();
+    let limits = usage["limits"].as_array().expect("a list");
+    limits.iter().map(|limit| limit["used"].as_u64().expect("a number")).collect()
+}
+
+#[tokio::test]
+async fn a_refund_gives_back_what_a_commit_charged_beyond_the_estimate() {
+    // It was looked for where the estimate had been charged, and so stayed charged for ever.
+    let server = Server::start(SLIDING).await;
+    let http = Http::new(server.http);
+    tell(&http, "reserve", json!({ "hits": 2, "id": "r" })).await;
+    server.advance_s(61);
+    tell(&http, "commit", json!({ "hits": 9, "id": "r" })).await;
+    assert_eq!(used(&http).await, [9, 9, 7]);
+    server.advance_s(1);
+    // What was taken last comes back first.
+    tell(&http, "refund", json!({ "hits": 6, "id": "r" })).await;
+    assert_eq!(used(&http).await, [3, 3, 1]);
+    let rest = tell(&http, "refund", json!({ "id": "r" })).await;
+    assert_eq!(used(&http).await, [0, 0, 0]);
+    let minute = json!({ "limit": "r.minute", "charged": 2, "put_back": 7 });
+    assert_eq!(rest["limits"][2], minute);
     server.stop().await;
 }

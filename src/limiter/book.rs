@@ -167,6 +167,7 @@ fn items(
             put_back: 0,
             kept: 0,
             mark: mend::mark(hit.terms.limit, call.now, outcome.reset_us, slot).into(),
+            later: None,
             calendar: hit.terms.calendar.map(Calendar::own_names),
         }
     };

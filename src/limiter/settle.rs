@@ -5,8 +5,8 @@ use crate::key::CounterKey;
 use crate::limit::{Algorithm, Budget, Durability, Limit, Terms};
 use crate::rules::Domain;
 use crate::store::journal::Ticket;
-use crate::store::ledger::{Item, Kind, Note, NoteKey, Open, Receipt};
-use crate::store::{Memory, Move, Step};
+use crate::store::ledger::{Item, Kind, Note, NoteKey, Open, Part, Receipt};
+use crate::store::{Memory, Move, Moved, Step};
 use crate::time::Timestamp;
 
 use super::again::NoteKeys;
@@ -121,38 +121,35 @@ fn settle_item(
     now: Timestamp,
 ) -> Option<Ticket> {
     let key = CounterKey::from_u128(item.counter);
-    let had = item.taken.saturating_add(item.granted);
+    let had = item.charged();
     let cost = match terms.limit.algorithm {
         // What was held is held no more, whatever it cost.
         Algorithm::Concurrency => 0,
         _ => hits.saturating_mul(item.cost),
     };
-    let mut parts = Parts { store, notes, item, key, terms, now, ticket: None };
+    let mut counter = Counter { store, notes, key, terms, now, ticket: None };
     match cost.checked_sub(had) {
-        Some(excess) => parts.charge(excess),
-        None => parts.put_back(had - cost),
+        Some(0) => {}
+        Some(excess) => item.later = Some(counter.charge(excess)),
+        None => counter.put_back(item, had - cost),
     }
-    parts.ticket
+    counter.ticket
 }
 
 /// One counter of a receipt, with its grant and its closed windows.
-struct Parts<'a, 'n> {
+struct Counter<'a, 'n> {
     store: &'a Memory,
     notes: &'a mut Open<'n>,
-    item: &'a mut Item,
     key: CounterKey,
     terms: Terms<'a>,
     now: Timestamp,
     ticket: Option<Ticket>,
 }
 
-impl Parts<'_, '_> {
+impl Counter<'_, '_> {
     /// Charges so much more: the counter as far as it has room, then its grant, and what neither
     /// has room for to the counter.
-    fn charge(&mut self, excess: u64) {
-        if excess == 0 {
-            return;
-        }
+    fn charge(&mut self, excess: u64) -> Part {
         let (grant, durability) = (self.grant(), self.terms.limit.durability);
         let left = book::left_of_grant(self.notes, grant, self.now);
         let of_grant = match left {
@@ -165,38 +162,50 @@ impl Parts<'_, '_> {
         if of_grant > 0 {
             let spent = book::spend(self.notes, grant, of_grant, durability, self.now);
             self.ticket = self.ticket.max(spent);
-            self.item.granted = self.item.granted.saturating_add(of_grant);
         }
-        let of_counter = excess - of_grant;
-        if of_counter > 0 {
-            self.step(Step::Charge(of_counter));
-            self.item.taken = self.item.taken.saturating_add(of_counter);
-        }
+        let taken = excess - of_grant;
+        let reset_us = match taken {
+            0 => 0,
+            _ => self.step(Step::Charge(taken)).after.reset_us,
+        };
+        // Only what is held at once has slots, and of that no settlement takes more.
+        let mark = mend::mark(self.terms.limit, self.now, reset_us, 0).into();
+        Part { taken, granted: of_grant, mark }
     }
 
-    /// Puts so much back: into the grant first, for it was spent last.
-    fn put_back(&mut self, back: u64) {
-        let to_grant = back.min(self.item.granted);
+    /// Puts so much back, what was taken last ahead of what was taken first.
+    fn put_back(&mut self, item: &mut Item, back: u64) {
+        let later = item.later.map_or(0, Part::charged).min(back);
+        if let Some(part) = item.later.take() {
+            item.later = Some(self.put_back_of(item, part, later));
+        }
+        let first = self.put_back_of(item, item.first(), back - later);
+        item.set_first(first);
+    }
+
+    /// Puts back so much of one part: into the grant first, for it was spent last. Says what is
+    /// left of the part.
+    fn put_back_of(&mut self, item: &mut Item, mut part: Part, back: u64) -> Part {
+        let to_grant = back.min(part.granted);
         if to_grant > 0 {
             let durability = self.terms.limit.durability;
             let grant = self.grant();
             let (filled, ticket) = book::refill(self.notes, grant, to_grant, durability, self.now);
             self.ticket = self.ticket.max(ticket);
-            self.item.granted -= to_grant;
-            self.item.returned(to_grant, filled);
+            part.granted -= to_grant;
+            item.returned(to_grant, filled);
         }
         let to_counter = back - to_grant;
-        if to_counter == 0 {
-            return;
+        if to_counter > 0 {
+            part.taken = part.taken.saturating_sub(to_counter);
+            let put_back = self.step(Step::PutBack(to_counter, part.mark.into())).put_back;
+            item.returned(to_counter, put_back.min(to_counter));
         }
-        self.item.taken = self.item.taken.saturating_sub(to_counter);
-        let mark = mend::Mark::from(self.item.mark);
-        let put_back = self.step(Step::PutBack(to_counter, mark));
-        self.item.returned(to_counter, put_back.min(to_counter));
+        part
     }
 
     /// Makes one step of the counter, and brings its open window in the archive up to that.
-    fn step(&mut self, step: Step) -> u64 {
+    fn step(&mut self, step: Step) -> Moved {
         let (key, terms, now) = (self.key, self.terms, self.now);
         let moved = self.store.settle(Move { key, terms, step }, now);
         self.ticket = self.ticket.max(moved.ticket);
@@ -207,7 +216,7 @@ impl Parts<'_, '_> {
             let noted = book::note_window(self.notes, archive, archived, &terms, open, now);
             self.ticket = self.ticket.max(noted);
         }
-        moved.put_back
+        moved
     }
 
     fn grant(&self) -> NoteKey {

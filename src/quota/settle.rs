@@ -198,7 +198,7 @@ fn unknown() -> Refusal {
 fn limits(items: &[Item]) -> Vec<SettledLimit> {
     let limit = |item: &Item| SettledLimit {
         limit: item.label.clone(),
-        charged: item.taken.saturating_add(item.granted).saturating_add(item.kept),
+        charged: item.charged().saturating_add(item.kept),
         put_back: item.put_back,
     };
     items.iter().map(limit).collect()

@@ -107,16 +107,49 @@ pub struct Item {
     #[serde(default)]
     pub kept: u64,
     pub mark: Mark,
+    /// Taken when it was settled at more than was held, which may have been in another window.
+    #[serde(default)]
+    pub later: Option<Part>,
     /// The zone and the day on which months begin, where the key has a calendar of its own.
     #[serde(default)]
     pub calendar: Option<(String, u8)>,
 }
 
 impl Item {
+    /// All that is taken by now, first and later, of the counter and of a grant.
+    pub fn charged(&self) -> u64 {
+        let later = self.later.map_or(0, Part::charged);
+        self.first().charged().saturating_add(later)
+    }
+
+    /// What the call itself took.
+    pub fn first(&self) -> Part {
+        let Item { taken, granted, mark, .. } = *self;
+        Part { taken, granted, mark }
+    }
+
+    pub fn set_first(&mut self, Part { taken, granted, mark }: Part) {
+        (self.taken, self.granted, self.mark) = (taken, granted, mark);
+    }
+
     /// Notes that so many hits were to be put back, and that so many really were.
     pub fn returned(&mut self, asked: u64, really: u64) {
         self.put_back = self.put_back.saturating_add(really);
         self.kept = self.kept.saturating_add(asked.saturating_sub(really));
+    }
+}
+
+/// What was taken of a counter and its grant at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub taken: u64,
+    pub granted: u64,
+    pub mark: Mark,
+}
+
+impl Part {
+    pub fn charged(self) -> u64 {
+        self.taken.saturating_add(self.granted)
     }
 }
 
