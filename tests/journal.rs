@@ -403,7 +403,7 @@ fn files_of_format_1_are_read() {
 /// A note that says this number.
 fn note(left: u64) -> Note {
     let (domain, label, values) = ("d".into(), "r.month".into(), Vec::new());
-    Note::Grant(Grant { domain, label, values, granted: 10, left })
+    Note::Grant(Grant { domain, label, values, granted: 10, left, since_us: 1 })
 }
 
 fn put(process: &Process, key: NoteKey, left: u64, durability: Durability) -> Option<Ticket> {

@@ -442,3 +442,31 @@ async fn all_of_it_is_grpc_too() {
     assert_eq!(grpc.revoke_grants(revoke).await.expect("an answer").get_ref().revoked[0].left, 5);
     desk.server.stop().await;
 }
+
+#[tokio::test]
+async fn a_refund_fills_only_the_grant_that_it_came_from() {
+    // It filled whatever grant was there, and so made budget that nobody had granted.
+    let desk = Desk::start().await;
+    let until = rfc3339(NOON.plus(3_600_000_000));
+    let limit = "per-key.minute";
+    let grant = |hits: u64| json!({ "limit": limit, "hits": hits, "until": until });
+    desk.good("grant", grant(20)).await;
+    desk.good("charge", json!({ "hits": 10 })).await;
+    desk.good("charge", json!({ "hits": 20, "id": "a" })).await;
+    let of = "/v1/grants?domain=shop&entries=key=alice";
+    desk.http.ask(Method::DELETE, of, String::new()).await.good();
+    desk.server.advance_s(1);
+    desk.good("grant", grant(10)).await;
+    desk.good("charge", json!({ "hits": 5, "id": "b" })).await;
+    let refunded = desk.good("refund", json!({ "id": "a" })).await;
+    let minute = json!({ "limit": limit, "charged": 20, "put_back": 0 });
+    assert_eq!(refunded["limits"][0], minute);
+    let left = async || desk.http.get("/v1/grants?domain=shop").await.good()["grants"][0].clone();
+    assert_eq!(left().await["left"], 5);
+    // What is added to it leaves it the same grant.
+    desk.server.advance_s(1);
+    desk.good("grant", grant(1)).await;
+    desk.good("refund", json!({ "id": "b" })).await;
+    assert_eq!(left().await["left"], 11);
+    desk.server.stop().await;
+}

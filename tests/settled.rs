@@ -41,7 +41,9 @@ fn note_key(server: &Server, kind: Kind) -> NoteKey {
 
 fn put_grant(server: &Server, hits: u64) {
     let (domain, label) = ("d".to_owned(), "tokens.hour".to_owned());
-    let note = Note::Grant(Grant { domain, label, values: Vec::new(), granted: hits, left: hits });
+    let (values, since_us) = (Vec::new(), NOON.as_micros());
+    let grant = Grant { domain, label, values, granted: hits, left: hits, since_us };
+    let note = Note::Grant(grant);
     let key = note_key(server, Kind::Grant);
     let until = NOON.plus(3_600_000_000);
     server.gate.memory().ledger().open(&[key]).put(key, note, until, Durability::Ordinary);

@@ -106,7 +106,7 @@ fn receipts(
                 Purpose::Dedupe => Note::Once,
                 Purpose::Hold => Note::Receipt(Receipt {
                     domain: query.domain.to_owned(),
-                    items: items(call, applied, known.hits.clone(), id.key.to_u128()),
+                    items: items(call, applied, notes, known.hits.clone(), id.key.to_u128()),
                     arguments: 0,
                     hits: 0,
                     refunded: 0,
@@ -124,7 +124,7 @@ fn receipts(
     {
         let receipt = Receipt {
             domain: query.domain.to_owned(),
-            items: items(call, applied, 0..call.hits.len(), wanted.id.to_u128()),
+            items: items(call, applied, notes, 0..call.hits.len(), wanted.id.to_u128()),
             arguments: wanted.arguments,
             hits: query.descriptors.iter().map(|asked| asked.hits.taken()).sum(),
             refunded: 0,
@@ -150,6 +150,7 @@ fn durability(hits: &[Hit<'_>]) -> Durability {
 fn items(
     call: &Resolved<'_, '_>,
     applied: &Applied,
+    notes: &Open<'_>,
     hits: std::ops::Range<usize>,
     slot: u128,
 ) -> Vec<Item> {
@@ -164,6 +165,10 @@ fn items(
             cost: call.origins[at].cost,
             taken: outcome.taken,
             granted: outcome.granted,
+            grant_since_us: match outcome.granted {
+                0 => 0,
+                _ => grant_since_us(notes, NoteKey::of_counter(Kind::Grant, hit.key), call.now),
+            },
             put_back: 0,
             kept: 0,
             mark: mend::mark(hit.terms.limit, call.now, outcome.reset_us, slot).into(),
@@ -185,6 +190,14 @@ fn requests(terms: &Terms<'_>) -> Option<u64> {
 pub fn left_of_grant(notes: &Open<'_>, key: NoteKey, now: Timestamp) -> u64 {
     match notes.get(key, now) {
         Some(Note::Grant(grant)) => grant.left,
+        _ => 0,
+    }
+}
+
+/// Which grant there is, told by when it was first made; zero where there is none.
+pub fn grant_since_us(notes: &Open<'_>, key: NoteKey, now: Timestamp) -> u64 {
+    match notes.get(key, now) {
+        Some(Note::Grant(grant)) => grant.since_us,
         _ => 0,
     }
 }
@@ -214,14 +227,18 @@ pub fn spend(
     change_grant(notes, key, durability, now, |left| left.saturating_sub(hits))
 }
 
-/// Puts hits back into a grant, as far as it is still there; says how many that were.
+/// Puts hits back into the grant that was made at `since_us`, as far as it is still there; says
+/// how many that were. One that took its place has not been spent on them.
 pub fn refill(
     notes: &mut Open<'_>,
     key: NoteKey,
-    hits: u64,
+    (hits, since_us): (u64, u64),
     durability: Durability,
     now: Timestamp,
 ) -> (u64, Option<Ticket>) {
+    if grant_since_us(notes, key, now) != since_us {
+        return (0, None);
+    }
     let before = left_of_grant(notes, key, now);
     let ticket = change_grant(notes, key, durability, now, |left| left.saturating_add(hits));
     (left_of_grant(notes, key, now) - before, ticket)

@@ -163,6 +163,7 @@ impl Counter<'_, '_> {
             let spent = book::spend(self.notes, grant, of_grant, durability, self.now);
             self.ticket = self.ticket.max(spent);
         }
+        let grant_since_us = book::grant_since_us(self.notes, grant, self.now);
         let taken = excess - of_grant;
         let reset_us = match taken {
             0 => 0,
@@ -170,7 +171,7 @@ impl Counter<'_, '_> {
         };
         // Only what is held at once has slots, and of that no settlement takes more.
         let mark = mend::mark(self.terms.limit, self.now, reset_us, 0).into();
-        Part { taken, granted: of_grant, mark }
+        Part { taken, granted: of_grant, grant_since_us, mark }
     }
 
     /// Puts so much back, what was taken last ahead of what was taken first.
@@ -190,7 +191,8 @@ impl Counter<'_, '_> {
         if to_grant > 0 {
             let durability = self.terms.limit.durability;
             let grant = self.grant();
-            let (filled, ticket) = book::refill(self.notes, grant, to_grant, durability, self.now);
+            let spent = (to_grant, part.grant_since_us);
+            let (filled, ticket) = book::refill(self.notes, grant, spent, durability, self.now);
             self.ticket = self.ticket.max(ticket);
             part.granted -= to_grant;
             item.returned(to_grant, filled);

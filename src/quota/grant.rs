@@ -134,6 +134,7 @@ impl Quota {
             values: target.values.clone(),
             granted: sum(before.as_ref().map_or(0, |grant| grant.granted)),
             left: sum(before.as_ref().map_or(0, |grant| grant.left)),
+            since_us: before.as_ref().map_or(now.as_micros(), |grant| grant.since_us),
         };
         let mut made = Made::of(domain, subject, now);
         made.ticket = open.put(key, Note::Grant(grant.clone()), until, Durability::Strict);

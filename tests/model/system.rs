@@ -62,7 +62,8 @@ impl<'s> System<'s> {
         let key = NoteKey::of_counter(Kind::Grant, counter);
         let (domain, label) = ("shop".to_owned(), label.to_owned());
         let values = Vec::new();
-        let note = Note::Grant(Grant { domain, label, values, granted: hits, left: hits });
+        let note =
+            Note::Grant(Grant { domain, label, values, granted: hits, left: hits, since_us: 1 });
         let until = Timestamp::from_micros(until);
         self.store.ledger().open(&[key]).put(key, note, until, Durability::Ordinary);
     }

@@ -100,6 +100,9 @@ pub struct Item {
     /// Taken of a grant.
     #[serde(default)]
     pub granted: u64,
+    /// Which grant that was: the moment at which it was first made. Zero in older receipts.
+    #[serde(default)]
+    pub grant_since_us: u64,
     /// Of what was taken, so much was put back since.
     #[serde(default)]
     pub put_back: u64,
@@ -124,12 +127,13 @@ impl Item {
 
     /// What the call itself took.
     pub fn first(&self) -> Part {
-        let Item { taken, granted, mark, .. } = *self;
-        Part { taken, granted, mark }
+        let Item { taken, granted, grant_since_us, mark, .. } = *self;
+        Part { taken, granted, grant_since_us, mark }
     }
 
-    pub fn set_first(&mut self, Part { taken, granted, mark }: Part) {
-        (self.taken, self.granted, self.mark) = (taken, granted, mark);
+    /// Notes what of the call's own part is still taken.
+    pub fn set_first(&mut self, Part { taken, granted, .. }: Part) {
+        (self.taken, self.granted) = (taken, granted);
     }
 
     /// Notes that so many hits were to be put back, and that so many really were.
@@ -144,6 +148,8 @@ impl Item {
 pub struct Part {
     pub taken: u64,
     pub granted: u64,
+    /// Which grant that was, as in an item.
+    pub grant_since_us: u64,
     pub mark: Mark,
 }
 
@@ -200,6 +206,10 @@ pub struct Grant {
     pub values: Vec<(String, String)>,
     pub granted: u64,
     pub left: u64,
+    /// When it was first made, by which it is told from one that took its place. Zero in grants
+    /// of older releases.
+    #[serde(default)]
+    pub since_us: u64,
 }
 
 /// What a counter held in the windows that have closed, and holds in the one that is open.
