@@ -7,9 +7,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use harness::backend::{Application, Reply};
 use harness::envoy::{Answer, Edge, eventually};
 use harness::http::Http;
 use harness::provider::shipped;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 const ESTIMATE: u64 = 800;
@@ -93,6 +99,31 @@ async fn who_leaves_in_mid_call_pays_the_estimate_and_frees_the_slot() {
     is_used(&edge, "a", (3 * ESTIMATE, 0)).await;
     assert_eq!(edge.get("/v1/chat", &["x-api-key: a", "x-cost: 5"]).await.status, 200);
     is_used(&edge, "a", (3 * ESTIMATE + 5, 0)).await;
+}
+
+/// A model whose answers are longer than all that lies between it and a client who does not read.
+struct Verbose;
+
+impl Application for Verbose {
+    async fn answer(&self, _: Request<Incoming>) -> Reply {
+        Response::new(Full::new(Bytes::from(vec![b'.'; 64 << 20])))
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_in_the_middle_of_the_answer_does_so_too() {
+    let (rules, envoy) = (shipped("rules/llm-budget.yaml"), shipped("envoy/llm-budget.yaml"));
+    let edge = Edge::start_application("llm: cut", &rules, &envoy, |_| Arc::new(Verbose)).await;
+    let Some(edge) = edge else { return };
+    let mut client = TcpStream::connect(edge.envoy.addr).await.expect("Envoy accepts");
+    let request = b"GET /v1/chat HTTP/1.1\r\nhost: api.test\r\nx-api-key: a\r\n\r\n";
+    client.write_all(request).await.expect("a request is sent");
+    let mut status = [0; 12];
+    client.read_exact(&mut status).await.expect("an answer begins");
+    assert_eq!(&status, b"HTTP/1.1 200");
+    assert_eq!(used(&edge, "a").await, (ESTIMATE, 1));
+    drop(client);
+    is_used(&edge, "a", (ESTIMATE, 0)).await;
 }
 
 #[tokio::test]
