@@ -252,3 +252,33 @@ async fn a_refund_gives_back_what_a_commit_charged_beyond_the_estimate() {
     assert_eq!(rest["limits"][2], minute);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_refund_gives_back_nothing_of_what_people_have_reset_since() {
+    // It took away what others had used since.
+    for (what, more) in [
+        ("reset", json!({})),
+        ("erase", json!({})),
+        ("adjust", json!({ "limit": "r.log", "set": 0 })),
+    ] {
+        let server = Server::start(SLIDING).await;
+        let http = Http::new(server.http);
+        tell(&http, "charge", json!({ "hits": 8, "id": "a" })).await;
+        tell(&http, "reserve", json!({ "hits": 2, "id": "h" })).await;
+        server.advance_s(1);
+        tell(&http, what, more).await;
+        server.advance_s(1);
+        tell(&http, "reset", json!({ "limit": "r.bucket" })).await;
+        tell(&http, "reset", json!({ "limit": "r.minute" })).await;
+        server.advance_s(1);
+        tell(&http, "charge", json!({ "hits": 8, "id": "b" })).await;
+        let refunded = tell(&http, "refund", json!({ "id": "a" })).await;
+        let log = json!({ "limit": "r.log", "charged": 8, "put_back": 0 });
+        assert_eq!(refunded["limits"][0], log, "{what}");
+        tell(&http, "cancel", json!({ "id": "h" })).await;
+        assert_eq!(used(&http).await, [8, 8, 8], "{what}");
+        tell(&http, "refund", json!({ "id": "b" })).await;
+        assert_eq!(used(&http).await, [0, 0, 0], "{what}");
+        server.stop().await;
+    }
+}

@@ -172,6 +172,7 @@ fn items(
             put_back: 0,
             kept: 0,
             mark: mend::mark(hit.terms.limit, call.now, outcome.reset_us, slot).into(),
+            at_us: call.now.as_micros(),
             later: None,
             calendar: hit.terms.calendar.map(Calendar::own_names),
         }

@@ -108,6 +108,7 @@ fn keys(key: NoteKey, receipt: &Receipt) -> NoteKeys {
         let counter = CounterKey::from_u128(item.counter);
         keys.push(NoteKey::of_counter(Kind::Grant, counter));
         keys.push(NoteKey::of_counter(Kind::Archive, counter));
+        keys.push(NoteKey::of_counter(Kind::Reset, counter));
     }
     keys
 }
@@ -171,7 +172,7 @@ impl Counter<'_, '_> {
         };
         // Only what is held at once has slots, and of that no settlement takes more.
         let mark = mend::mark(self.terms.limit, self.now, reset_us, 0).into();
-        Part { taken, granted: of_grant, grant_since_us, mark }
+        Part { taken, granted: of_grant, grant_since_us, mark, at_us: self.now.as_micros() }
     }
 
     /// Puts so much back, what was taken last ahead of what was taken first.
@@ -200,10 +201,19 @@ impl Counter<'_, '_> {
         let to_counter = back - to_grant;
         if to_counter > 0 {
             part.taken = part.taken.saturating_sub(to_counter);
-            let put_back = self.step(Step::PutBack(to_counter, part.mark.into())).put_back;
+            let put_back = match self.is_gone(&part) {
+                true => 0,
+                false => self.step(Step::PutBack(to_counter, part.mark.into())).put_back,
+            };
             item.returned(to_counter, put_back.min(to_counter));
         }
         part
+    }
+
+    /// Whether the counter was emptied or set since: what it holds by now is of others.
+    fn is_gone(&self, part: &Part) -> bool {
+        let reset = self.notes.get(NoteKey::of_counter(Kind::Reset, self.key), self.now);
+        matches!(reset, Some(Note::Reset(reset)) if part.at_us <= reset.at_us)
     }
 
     /// Makes one step of the counter, and brings its open window in the archive up to that.

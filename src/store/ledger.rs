@@ -11,7 +11,7 @@ mod offences;
 
 pub use self::keep::Unreadable;
 pub use self::note::{
-    Alerted, Archive, Ban, Closed, Grant, Item, Kind, Mark, Note, Part, Receipt, Row, Switch,
+    Alerted, Archive, Ban, Closed, Grant, Item, Kind, Mark, Note, Part, Receipt, Reset, Row, Switch,
 };
 pub use self::offences::Offences;
 

@@ -26,10 +26,11 @@ pub enum Kind {
     Offences,
     Row,
     Switch,
+    Reset,
 }
 
 impl Kind {
-    pub const COUNT: usize = Kind::Switch as usize + 1;
+    pub const COUNT: usize = Kind::Reset as usize + 1;
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,7 @@ pub enum Note {
     Offences(Offences),
     Row(Row),
     Switch(Switch),
+    Reset(Reset),
 }
 
 impl Note {
@@ -58,6 +60,7 @@ impl Note {
             Note::Offences(_) => Kind::Offences,
             Note::Row(_) => Kind::Row,
             Note::Switch(_) => Kind::Switch,
+            Note::Reset(_) => Kind::Reset,
         }
     }
 }
@@ -110,6 +113,9 @@ pub struct Item {
     #[serde(default)]
     pub kept: u64,
     pub mark: Mark,
+    /// When it was taken. Zero in older receipts.
+    #[serde(default)]
+    pub at_us: u64,
     /// Taken when it was settled at more than was held, which may have been in another window.
     #[serde(default)]
     pub later: Option<Part>,
@@ -127,8 +133,8 @@ impl Item {
 
     /// What the call itself took.
     pub fn first(&self) -> Part {
-        let Item { taken, granted, grant_since_us, mark, .. } = *self;
-        Part { taken, granted, grant_since_us, mark }
+        let Item { taken, granted, grant_since_us, mark, at_us, .. } = *self;
+        Part { taken, granted, grant_since_us, mark, at_us }
     }
 
     /// Notes what of the call's own part is still taken.
@@ -151,6 +157,8 @@ pub struct Part {
     /// Which grant that was, as in an item.
     pub grant_since_us: u64,
     pub mark: Mark,
+    /// When it was taken.
+    pub at_us: u64,
 }
 
 impl Part {
@@ -269,4 +277,11 @@ pub struct Switch {
     pub domain: String,
     pub rule: String,
     pub mode: String,
+}
+
+/// When people last said what a counter holds: nothing that was taken of it until then is there to
+/// be put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reset {
+    pub at_us: u64,
 }
