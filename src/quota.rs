@@ -21,7 +21,7 @@ mod switch;
 mod usage;
 mod words;
 
-pub use self::bans::{BANS_MAX, BANS_USUAL, BanCount, BanInForce, Bans, Sentence};
+pub use self::bans::{BANS_MAX, BANS_USUAL, BanCount, BanInForce, Bans, Sentence, WHICH_BAN};
 pub use self::charge::{Charge, Charged, Reserve, Reserved, Stand};
 pub use self::describe::{DomainRules, LimitInForce, RuleInForce, Status};
 pub use self::directory::{Origin, PAGE_MAX, PAGE_USUAL, Page, RowInForce};

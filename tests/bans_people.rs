@@ -196,15 +196,71 @@ async fn grpc_says_and_does_the_same() {
         for_seconds: 60,
         why: None,
     };
-    let banned = bans.ban(ban).await.expect("a ban").into_inner();
+    let banned = bans.ban(ban.clone()).await.expect("a ban").into_inner();
     assert_eq!((&*banned.why, banned.reset_seconds), ("set by hand", 60));
     let list = ListBansRequest { domain: "d".into(), rule: None, limit: None };
     let listed = bans.list_bans(list).await.expect("a list").into_inner();
     assert_eq!((listed.total, listed.bans), (1, vec![banned.clone()]));
-    let unban = UnbanRequest { domain: "d".into(), rule: "per-key".into(), entries };
+    let unban = UnbanRequest { domain: "d".into(), rule: "per-key".into(), entries, id: None };
+    let both = UnbanRequest { id: Some(banned.id.clone()), ..unban.clone() };
+    let status = bans.unban(both).await.expect_err("two ways at once");
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
     assert_eq!(bans.unban(unban.clone()).await.expect("it is lifted").into_inner(), banned);
     let status = bans.unban(unban).await.expect_err("nobody is kept out");
     assert_eq!(status.code(), tonic::Code::NotFound);
+    let again = bans.ban(ban).await.expect("a ban").into_inner();
+    let by_id =
+        UnbanRequest { domain: "d".into(), id: Some(again.id.clone()), ..Default::default() };
+    assert_eq!(bans.unban(by_id.clone()).await.expect("it is lifted").into_inner(), again);
+    let status = bans.unban(by_id).await.expect_err("nobody is kept out");
+    assert_eq!(status.code(), tonic::Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_ban_is_lifted_by_what_its_list_shows() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let log = folder.path().join("audit");
+    let people = PeopleOf { audit_log: Some(&log), ..PeopleOf::default() };
+    // Nothing is said of secrets, so that of every value but the end is hidden.
+    let server = Server::start_for(&RULES.replace("secret_entries: [key]\n", ""), people).await;
+    let (mut client, http) = (server.client().await, Http::new(server.http));
+    let other = "key=sk_live_8843_4f9a,region=eu";
+    for _ in 0..3 {
+        client.ask("d", &[CALL]).await;
+        client.ask("d", &[other]).await;
+    }
+    let listed = http.get("/v1/bans?domain=d&rule=per-key").await.good();
+    let bans = listed["bans"].as_array().expect("bans");
+    assert_eq!(bans[0]["values"], bans[1]["values"], "only the ids tell them apart");
+    let id = |number: usize| bans[number]["id"].as_str().expect("an id").to_owned();
+    assert!(id(0).len() == 16 && id(0) != id(1), "{listed}");
+    let lifted = http.post("/v1/unban", json!({ "domain": "d", "id": id(0) })).await.good();
+    assert_eq!(lifted["lifted"]["id"], bans[0]["id"]);
+    let left = http.get("/v1/bans?domain=d&rule=per-key").await.good();
+    assert_eq!((&left["total"], &left["bans"][0]["id"]), (&json!(1), &bans[1]["id"]));
+    let line = fs::read_to_string(&log).expect("a log");
+    let line: Value = serde_json::from_str(line.trim_end()).expect("one line of JSON");
+    assert_eq!((&line["what"], &line["ban"]["rule"]), (&json!("unban"), &json!("per-key")));
+    assert_eq!(line["entries"][0][1], "…4f9a");
+    // It stays lifted, and what counted towards it is forgotten.
+    server.advance_s(60);
+    let mut passed = Vec::new();
+    for call in [CALL, other] {
+        passed.push(client.ask("d", &[call]).await.overall_code() == Code::Ok);
+    }
+    passed.sort_unstable();
+    assert_eq!(passed, [false, true]);
+
+    for (asked, status, said) in [
+        (json!({ "domain": "d", "id": id(0) }), 404, "no ban in force has the id"),
+        (json!({ "domain": "d", "id": "…4f9a" }), 404, "no ban in force has the id"),
+        (json!({ "domain": "e", "id": id(1) }), 404, "no rules are loaded"),
+        (json!({ "domain": "d" }), 400, "by its `id`, or by `rule` and `entries`"),
+        (with(who(), "id", json!(id(1))), 400, "by its `id`, or by `rule` and `entries`"),
+    ] {
+        let refused = http.post("/v1/unban", asked).await.refused();
+        assert!(refused.0 == status && refused.1.contains(said), "{refused:?}");
+    }
 }
 
 const WHO: Who = Who(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::quota::{self, BANS_USUAL, Quota, Sentence};
+use crate::quota::{self, BANS_USUAL, Quota, Sentence, WHICH_BAN};
 
 use super::proto::tollgate::v1;
 use super::proto::tollgate::v1::bans_server::Bans;
@@ -45,14 +45,23 @@ impl Bans for Service {
 
     async fn unban(&self, request: Request<v1::UnbanRequest>) -> Answer<v1::BanInForce> {
         let (who, asked) = (who(&request)?, request.get_ref());
-        let subject = subject(&asked.domain, &asked.entries);
-        let lifted = self.quota.unban(who, &subject, &asked.rule).await.map_err(status)?;
-        Ok(Response::new(in_force(lifted)))
+        let lifted = match &asked.id {
+            None => {
+                let subject = subject(&asked.domain, &asked.entries);
+                self.quota.unban(who, &subject, &asked.rule).await
+            }
+            Some(id) if asked.rule.is_empty() && asked.entries.is_empty() => {
+                self.quota.unban_by_id(who, &asked.domain, id).await
+            }
+            Some(_) => return Err(Status::invalid_argument(WHICH_BAN)),
+        };
+        Ok(Response::new(in_force(lifted.map_err(status)?)))
     }
 }
 
 fn in_force(it: quota::BanInForce) -> v1::BanInForce {
     v1::BanInForce {
+        id: it.id,
         rule: it.rule,
         values: it.values.into_iter().map(|(key, value)| v1::Entry { key, value }).collect(),
         why: it.why,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::audit::Who;
-use crate::quota::{BANS_USUAL, BanInForce, Sentence};
+use crate::quota::{BANS_USUAL, BanInForce, Sentence, WHICH_BAN};
 
 use super::answer::{Answer, Problem};
 use super::{People, ask};
@@ -33,13 +33,14 @@ struct Ban {
     why: Option<String>,
 }
 
-/// The body of `POST /v1/unban`.
+/// The body of `POST /v1/unban`: the id that a list shows, or a rule and entries.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unban {
     domain: String,
-    rule: String,
-    entries: ask::Pairs,
+    id: Option<String>,
+    rule: Option<String>,
+    entries: Option<ask::Pairs>,
 }
 
 type Body = Result<Bytes, BytesRejection>;
@@ -64,15 +65,22 @@ pub async fn ban(people: State<People>, who: Extension<Who>, body: Body) -> Answ
 
 pub async fn unban(people: State<People>, who: Extension<Who>, body: Body) -> Answer {
     let asked: Unban = ask::body(body)?;
-    let pairs = asked.entries.read()?;
-    let subject = ask::subject(&asked.domain, &pairs);
-    let lifted = people.quota.unban(*who, &subject, &asked.rule).await?;
+    let lifted = match (asked.id, asked.rule, asked.entries) {
+        (Some(id), None, None) => people.quota.unban_by_id(*who, &asked.domain, &id).await?,
+        (None, Some(rule), Some(entries)) => {
+            let pairs = entries.read()?;
+            let subject = ask::subject(&asked.domain, &pairs);
+            people.quota.unban(*who, &subject, &rule).await?
+        }
+        _ => return Err(Problem::invalid(WHICH_BAN)),
+    };
     Ok(Json(json!({ "lifted": in_force(&lifted) })))
 }
 
 fn in_force(it: &BanInForce) -> Value {
     let values = it.values.iter().map(|(entry, value)| (entry.clone(), value.clone().into()));
     json!({
+        "id": it.id,
         "rule": it.rule,
         "values": values.collect::<Map<_, _>>(),
         "why": it.why,

@@ -1,7 +1,7 @@
 //! Who is kept out: people see bans, set them by hand and lift them.
 //!
 //! A ban is found by its rule and the values that the rule counts by, in the same way as a call
-//! meets it.
+//! meets it; or by the id with which it is listed, for whoever sees a ban and has no such values.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -35,9 +35,14 @@ const WHY_CHARS_MAX: usize = 200;
 /// What is said where somebody sets a ban and does not say why.
 const BY_HAND: &str = "set by hand";
 
+/// What is answered to whoever names no ban, or one in two ways.
+pub const WHICH_BAN: &str = "name the ban by its `id`, or by `rule` and `entries`";
+
 /// A ban in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BanInForce {
+    /// Sixteen digits by which it can be lifted. Who is banned again by the rule has the same.
+    pub id: String,
     pub rule: String,
     /// Whom it keeps out, as values are shown to people.
     pub values: Vec<(String, String)>,
@@ -93,13 +98,13 @@ impl Quota {
         }
         let asked =
             |ban: &ledger::Ban| *ban.domain == *domain && rule.is_none_or(|it| it == ban.rule);
-        let mut bans: Vec<_> =
-            in_force(&self.all_bans(now), now).filter(|it| asked(it)).cloned().collect();
+        let all = self.all_bans(now);
+        let mut bans: Vec<_> = in_force(&all, now).filter(|(_, ban)| asked(ban)).collect();
         bans.sort_by(|a, b| {
-            (Reverse(a.since_us), &a.values).cmp(&(Reverse(b.since_us), &b.values))
+            (Reverse(a.1.since_us), &a.1.values).cmp(&(Reverse(b.1.since_us), &b.1.values))
         });
         let total = bans.len() as u64;
-        let bans = bans.iter().take(limit).map(|ban| shown(found, ban, now)).collect();
+        let bans = bans.iter().take(limit).map(|(key, ban)| shown(found, *key, ban, now)).collect();
         Ok(Bans { bans, total })
     }
 
@@ -110,7 +115,7 @@ impl Quota {
         domains.sort_by(|a, b| a.name.cmp(&b.name));
         let all = self.all_bans(now);
         let mut numbers: HashMap<(&str, &str), u64> = HashMap::new();
-        for ban in in_force(&all, now) {
+        for (_, ban) in in_force(&all, now) {
             *numbers.entry((&ban.domain, &ban.rule)).or_default() += 1;
         }
         let of = |domain: &Domain, rule: &Rule| BanCount {
@@ -142,6 +147,18 @@ impl Quota {
         rule: &str,
     ) -> Result<BanInForce, Refusal> {
         let (ban, made) = self.take_ban(subject, rule)?;
+        self.write(who, "unban", made).await?;
+        Ok(ban)
+    }
+
+    /// Lets in again whom a listed ban keeps out, as `unban` does.
+    pub async fn unban_by_id(
+        &self,
+        who: Who,
+        domain: &str,
+        id: &str,
+    ) -> Result<BanInForce, Refusal> {
+        let (ban, made) = self.take_ban_by_id(domain, id)?;
         self.write(who, "unban", made).await?;
         Ok(ban)
     }
@@ -186,7 +203,7 @@ impl Quota {
             strikes: before.saturating_add(1),
             shadow: rule.force.stance(rule.identity(&entries)) != Stance::Enforced,
         };
-        let in_force = shown(domain, &ban, now);
+        let in_force = shown(domain, key, &ban, now);
         let remembered_us = rule.ban.as_ref().map_or(0, |ban| ban.terms.up_to_us);
         let remembered_until = until.plus(remembered_us);
         let ticket = notes.put(key, Note::Ban(ban), remembered_until, Durability::Strict);
@@ -202,17 +219,46 @@ impl Quota {
         let rule = rule_with_bans(domain, rule)?;
         let row = domain.row(&subject.entries);
         let entries = subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
-        let [key, offences] = keys(identity(rule, &entries)?);
-        let mut notes = self.gate.memory().ledger().open(&[key, offences]);
-        let Some(Note::Ban(ban)) = notes.get(key, now).cloned() else {
+        let unknown = || {
             let what = format!("rule `{}` keeps nobody with these entries out", rule.name);
-            return Err(Refusal::NotFound(what));
+            Refusal::NotFound(what)
         };
-        notes.remove(offences, Durability::Ordinary);
-        let (_, ticket) = notes.remove(key, Durability::Strict);
-        let lifted = shown(domain, &ban, now);
+        let taken = self.lift(keys(identity(rule, &entries)?), now);
+        let (key, ban, ticket) = taken.ok_or_else(unknown)?;
+        let lifted = shown(domain, key, &ban, now);
         let made = made(domain, subject, &lifted, (ticket, now));
         Ok((lifted, made))
+    }
+
+    fn take_ban_by_id(&self, domain: &str, id: &str) -> Result<(BanInForce, Made), Refusal> {
+        self.restored()?;
+        let (rules, now) = (self.gate.rules(), self.gate.now());
+        let unknown = || Refusal::NotFound(format!("no rules are loaded for domain `{domain}`"));
+        let domain = rules.domain(domain).ok_or_else(unknown)?;
+        let all = self.all_bans(now);
+        let mut bans = in_force(&all, now).filter(|(_, ban)| *ban.domain == *domain.name);
+        let taken = bans.find(|(key, _)| id_of(*key) == id).and_then(|(key, _)| {
+            let offences = key.beside(Kind::Ban, Kind::Offences);
+            self.lift([key, offences], now)
+        });
+        let gone = || Refusal::NotFound(format!("no ban in force has the id `{id}`"));
+        let (key, ban, ticket) = taken.ok_or_else(gone)?;
+        let lifted = shown(domain, key, &ban, now);
+        let (entries, ban) = (lifted.values.clone(), Some(told(&lifted)));
+        Ok((lifted, Made { entries, ban, ticket, ..Made::in_domain(&domain.name, now) }))
+    }
+
+    /// Removes a ban, and what counts towards the next.
+    fn lift(
+        &self,
+        [key, offences]: [NoteKey; 2],
+        now: Timestamp,
+    ) -> Option<(NoteKey, ledger::Ban, Option<Ticket>)> {
+        let mut notes = self.gate.memory().ledger().open(&[key, offences]);
+        let Some(Note::Ban(ban)) = notes.get(key, now).cloned() else { return None };
+        notes.remove(offences, Durability::Ordinary);
+        let (_, ticket) = notes.remove(key, Durability::Strict);
+        Some((key, ban, ticket))
     }
 }
 
@@ -223,8 +269,17 @@ fn made(
     ban: &BanInForce,
     (ticket, now): (Option<Ticket>, Timestamp),
 ) -> Made {
-    let told = ToldBan { rule: ban.rule.clone(), why: ban.why.clone(), until: ban.until.clone() };
-    Made { ban: Some(told), ticket, ..Made::of(domain, subject, now) }
+    Made { ban: Some(told(ban)), ticket, ..Made::of(domain, subject, now) }
+}
+
+fn told(ban: &BanInForce) -> ToldBan {
+    ToldBan { rule: ban.rule.clone(), why: ban.why.clone(), until: ban.until.clone() }
+}
+
+/// By what people name a ban. The key is made under this server's secret and tells nothing of the
+/// values; half of it is enough, as no two of a million bans share theirs.
+fn id_of(key: NoteKey) -> String {
+    format!("{:016x}", key.to_u128() as u64)
 }
 
 /// The keys of a ban and of what counts towards it.
@@ -235,12 +290,12 @@ pub fn keys(identity: Identity) -> [NoteKey; 2] {
 fn in_force(
     all: &[(NoteKey, Timestamp, Note)],
     now: Timestamp,
-) -> impl Iterator<Item = &ledger::Ban> {
-    let bans = all.iter().filter_map(|(_, _, note)| match note {
-        Note::Ban(ban) => Some(ban),
+) -> impl Iterator<Item = (NoteKey, &ledger::Ban)> {
+    let bans = all.iter().filter_map(|(key, _, note)| match note {
+        Note::Ban(ban) => Some((*key, ban)),
         _ => None,
     });
-    bans.filter(move |ban| now.as_micros() < ban.until_us)
+    bans.filter(move |(_, ban)| now.as_micros() < ban.until_us)
 }
 
 fn rule_with_bans<'r>(domain: &'r Domain, name: &str) -> Result<&'r Rule, Refusal> {
@@ -262,9 +317,10 @@ fn identity(rule: &Rule, entries: &Entries<'_>) -> Result<Identity, Refusal> {
     })
 }
 
-fn shown(domain: &Domain, ban: &ledger::Ban, now: Timestamp) -> BanInForce {
+fn shown(domain: &Domain, key: NoteKey, ban: &ledger::Ban, now: Timestamp) -> BanInForce {
     let moment = |us| calendar::rfc3339(Timestamp::from_micros(us));
     BanInForce {
+        id: id_of(key),
         rule: ban.rule.clone(),
         values: domain.shown().values(&ban.values),
         why: ban.why.clone(),

@@ -60,6 +60,11 @@ impl NoteKey {
         NoteKey(identity.to_u128().rotate_left(kind as u32 + 1))
     }
 
+    /// The note of another kind about the same as this one of its kind.
+    pub const fn beside(self, own: Kind, other: Kind) -> NoteKey {
+        NoteKey(self.0.rotate_right(own as u32 + 1).rotate_left(other as u32 + 1))
+    }
+
     fn shard(self) -> usize {
         self.0 as usize % LEDGER_SHARDS
     }
