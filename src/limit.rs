@@ -219,12 +219,14 @@ pub struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    /// The same terms over another budget. A bucket keeps its burst, unless that would be less than
-    /// the budget and so keep it from ever being used.
+    /// The same terms over another budget. A bucket keeps its burst; one that held the whole budget
+    /// at least goes on doing so.
     pub fn with_budget(self, budget: Budget) -> Terms<'a> {
         // Nobody wrote the burst of a bucket that had no end.
         let own = if self.burst == u64::MAX { 0 } else { self.burst };
+        let smooths = matches!(self.budget, Budget::Requests(requests) if own < requests);
         let burst = match budget {
+            Budget::Requests(_) if smooths => own,
             Budget::Requests(requests) => own.max(requests),
             Budget::Unlimited => u64::MAX,
         };

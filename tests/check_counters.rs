@@ -86,5 +86,9 @@ fn concurrency_and_archives() {
         &text("requests: 1, per: s, algorithm: sliding_log, archive: true", ""),
         &[("5:21", "only fixed and calendar windows close")],
     );
+    let plan = |keys: &str| format!("{{ limits: [{{ requests: 1, per: month{keys} }}] }}");
+    let plans = format!("  free: {}\n  pro: {}\n", plan(", archive: true"), plan(""));
+    let rule = "rules: [{ name: r, plan: { from: plan, otherwise: free } }]";
+    check(&format!("domain: d\nplans:\n{plans}{rule}\n"), &[("4:19", "measures otherwise")]);
     check("domain: d\nunmatched: refuse\n", &[("2:12", "`refuse` is no value of `unmatched`")]);
 }

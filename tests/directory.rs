@@ -79,6 +79,24 @@ rules:
 }
 
 #[tokio::test]
+async fn a_larger_budget_does_not_end_smoothing() {
+    // A bucket of less than its budget was given all of the row's budget to hold.
+    const SMOOTH: &str = "
+domain: d
+rules:
+  - name: per-key
+    count_by: [key]
+    limits: [{ name: rate, requests: 60, per: minute, burst: 5 }]
+";
+    let (server, _folder) = server(SMOOTH, "keys.csv", "key,limit:per-key.rate\nbob,120\n").await;
+    let mut client = server.client().await;
+    assert_eq!(passing(&mut client, "key=bob", 12).await, 5);
+    server.advance_s(1);
+    assert_eq!(passing(&mut client, "key=bob", 12).await, 2);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_directory_outranks_what_a_call_says_of_itself() {
     let (server, _folder) = server(RULES, "keys.csv", "key,plan\neve,free\n").await;
     let mut client = server.client().await;

@@ -162,7 +162,7 @@ impl<'d> Compiler<'d> {
                          changes plans keeps one counter",
                         limit.name
                     );
-                    let remedy = "give both one window and algorithm, or two names";
+                    let remedy = "give both one window, algorithm and `archive`, or two names";
                     self.error(span, what, remedy);
                 }
             }

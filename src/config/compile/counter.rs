@@ -142,7 +142,11 @@ impl<'d> Compiler<'d> {
                      counters",
                     one.limit, first.rule
                 );
-                self.error(one.span, what, "give both one window and algorithm, or two names");
+                self.error(
+                    one.span,
+                    what,
+                    "give both one window, algorithm and `archive`, or two names",
+                );
             }
         }
     }

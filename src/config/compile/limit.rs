@@ -81,8 +81,9 @@ impl<'d> Compiler<'d> {
         };
         let tag = limit_tag(&self.key, &name, &algorithm);
         let label = format!("{rule}.{name}").into();
-        let measured = algorithm.to_string();
         let archive = self.archive(limit, &algorithm);
+        // A key that changed to a plan without would leave half a count behind as a final one.
+        let measured = format!("{algorithm}{}", if archive { ", archived" } else { "" });
         let limit = Limit {
             label,
             budget,

@@ -30,7 +30,9 @@ impl Ledger {
     pub fn copy_kept(&self, shard: usize, now: Timestamp, blocks: &mut Blocks) {
         let shard = self.lock(shard);
         for (key, slot) in shard.notes.iter().filter(|(_, slot)| now < slot.expires_at) {
-            blocks.note(*key, slot.expires_at, encode(&slot.note));
+            if let Some(bytes) = encode(&slot.note) {
+                blocks.note(*key, slot.expires_at, bytes);
+            }
         }
     }
 
@@ -67,6 +69,10 @@ impl Ledger {
     }
 }
 
+/// A larger note would make a block that no reader takes. Values of callers are bounded, and what
+/// a call took is told of so many limits at most; only somebody who means harm comes near this.
+const NOTE_BYTES_MAX: usize = 512 << 10;
+
 /// Adds a counter as it is now, if the journal keeps it.
 pub type AddCounter<'a> = &'a mut dyn FnMut(CounterKey, &mut Blocks);
 
@@ -81,13 +87,48 @@ fn write(key: NoteKey, slot: Option<&mut Slot>, blocks: &mut Blocks, charged: Ad
                 let counters = receipt.items.iter().map(|item| CounterKey::from_u128(item.counter));
                 counters.for_each(|counter| charged(counter, blocks));
             }
-            blocks.note(key, slot.expires_at, encode(&slot.note));
+            match encode(&slot.note) {
+                Some(bytes) => blocks.note(key, slot.expires_at, bytes),
+                None => blocks.push(&Record::NoteGone { key }),
+            }
         }
         None => blocks.push(&Record::NoteGone { key }),
     }
 }
 
-/// Notes are plain data with text for names, which JSON always can say.
-fn encode(note: &Note) -> Vec<u8> {
-    serde_json::to_vec(note).expect("a note is plain data")
+/// The note as it is written; none if it is too large to be.
+fn encode(note: &Note) -> Option<Vec<u8>> {
+    // Notes are plain data with text for names, which JSON always can say.
+    let bytes = serde_json::to_vec(note).expect("a note is plain data");
+    if NOTE_BYTES_MAX < bytes.len() {
+        tracing::error!(bytes = bytes.len(), kind = ?note.kind(), "a note is too large to be kept");
+        return None;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limit::Durability;
+    use crate::store::journal::format::read_blocks;
+    use crate::store::ledger::Row;
+
+    use super::*;
+
+    #[test]
+    fn a_note_that_fits_into_no_block_costs_no_other() {
+        // It made a block that was longer than any may be, and all of it was damage to the next
+        // start.
+        let ledger = Ledger::new(None);
+        let [large, small] = [1, 1 + LEDGER_SHARDS as u128].map(NoteKey::from_u128);
+        for (key, bytes) in [(large, 2 << 20), (small, 10)] {
+            let (domain, name, text) = ("d".into(), "a".into(), "x".repeat(bytes));
+            let note = Note::Row(Row { domain, key: name, text });
+            ledger.open(&[key]).put(key, note, Timestamp::from_secs(9), Durability::Ordinary);
+        }
+        let mut blocks = Blocks::default();
+        ledger.copy_kept(1, Timestamp::EPOCH, &mut blocks);
+        let kept = read_blocks(&blocks.take());
+        assert!(matches!(&kept[..], [Record::Note { key, .. }] if *key == small), "{kept:?}");
+    }
 }
