@@ -161,6 +161,33 @@ async fn bans_are_set_by_hand_and_every_change_is_written_down() {
 }
 
 #[tokio::test]
+async fn a_network_wider_than_a_rule_counts_by_is_not_banned_in_vain() {
+    // The answer said that it was kept out, and nobody was.
+    const NETWORKS: &str = "
+domain: d
+rules:
+  - name: logins
+    count_by: [{ entry: ip, v4: 24, v6: 64 }]
+    ban: { of: hits, after: 9, within: 1m, for: 15m }
+";
+    let server = Server::start(NETWORKS).await;
+    let (mut client, http) = (server.client().await, Http::new(server.http));
+    let ban = |ip: &str| {
+        let entries = json!({ "ip": ip });
+        json!({ "domain": "d", "rule": "logins", "for_seconds": 60, "entries": entries })
+    };
+    let refused = http.post("/v1/ban", ban("10.0.0.0/16")).await.refused();
+    assert!(refused.0 == 400 && refused.1.contains("wider than what rule `logins`"), "{refused:?}");
+    http.post("/v1/ban", ban("10.0.7.0/24")).await.good();
+    let answer = client.ask("d", &["ip=10.0.7.9"]).await;
+    assert_eq!(answer.overall_code(), Code::OverLimit);
+    let metrics = http.get("/metrics").await.text;
+    let line = "tollgate_bans{domain=\"d\",rule=\"logins\"} 1\n";
+    assert!(metrics.contains(line), "{metrics}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn erasing_forgets_bans_and_what_counts_towards_them() {
     let server = Server::start(RULES).await;
     let (mut client, http) = (server.client().await, Http::new(server.http));

@@ -4,14 +4,13 @@
 //! meets it; or by the id with which it is listed, for whoever sees a ban and has no such values.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 use crate::audit::Who;
 use crate::calendar;
 use crate::key::Identity;
 use crate::limit::Durability;
 use crate::query::Entries;
-use crate::rules::{Domain, Rule, Stance};
+use crate::rules::{Domain, Network, Rule, Stance};
 use crate::store::NoteKey;
 use crate::store::journal::Ticket;
 use crate::store::ledger::{self, Kind, Note};
@@ -113,18 +112,26 @@ impl Quota {
         let (rules, now) = (self.gate.rules(), self.gate.now());
         let mut domains: Vec<_> = rules.domains().collect();
         domains.sort_by(|a, b| a.name.cmp(&b.name));
-        let all = self.all_bans(now);
-        let mut numbers: HashMap<(&str, &str), u64> = HashMap::new();
-        for (_, ban) in in_force(&all, now) {
-            *numbers.entry((&ban.domain, &ban.rule)).or_default() += 1;
-        }
         let of = |domain: &Domain, rule: &Rule| BanCount {
             domain: domain.name.to_string(),
             rule: rule.name.to_string(),
-            in_force: numbers.get(&(&*domain.name, &*rule.name)).copied().unwrap_or(0),
+            in_force: 0,
             fallen: rule.ban.as_ref().map_or(0, |ban| ban.fallen()),
         };
-        domains.iter().flat_map(|domain| domain.banning().map(|rule| of(domain, rule))).collect()
+        let counts = domains.iter().flat_map(|domain| domain.banning().map(|it| of(domain, it)));
+        let mut counts: Vec<BanCount> = counts.collect();
+        // There may be a ban for each address of a flood, and this is asked without a token.
+        self.gate.memory().ledger().each(Kind::Ban, now, |note| {
+            let Note::Ban(ban) = note else { return };
+            let of_rule =
+                |count: &&mut BanCount| count.domain == ban.domain && count.rule == ban.rule;
+            if now.as_micros() < ban.until_us
+                && let Some(count) = counts.iter_mut().find(of_rule)
+            {
+                count.in_force += 1;
+            }
+        });
+        counts
     }
 
     /// Keeps somebody out from now on, in place of any ban of the rule that is in force.
@@ -186,6 +193,7 @@ impl Quota {
         }
         let row = domain.row(&subject.entries);
         let entries = subject.entries.with(row.iter().flat_map(|row| row.entries(now)));
+        meets_somebody(rule, &entries)?;
         let [key, offences] = keys(identity(rule, &entries)?);
         let until = now.plus(sentence.for_s * SECOND_US);
         let mut notes = self.gate.memory().ledger().open(&[key, offences]);
@@ -315,6 +323,23 @@ fn identity(rule: &Rule, entries: &Entries<'_>) -> Result<Identity, Refusal> {
         let what = format!("rule `{}` counts by {}; give all of them", rule.name, by.join(", "));
         Refusal::Invalid(what)
     })
+}
+
+/// A network wider than the rule counts by is nobody's counter: its ban would keep nobody out.
+fn meets_somebody(rule: &Rule, entries: &Entries<'_>) -> Result<(), Refusal> {
+    for counted in &rule.count_by {
+        let value = entries.get(&counted.entry).unwrap_or_default();
+        let (Some(masks), Some(network)) = (counted.masks, Network::parse(value)) else { continue };
+        if network.is_wider_than(masks) {
+            let (rule, entry) = (&rule.name, &counted.entry);
+            let what = format!(
+                "`{value}` is wider than what rule `{rule}` counts by, {counted}: give an address \
+                 or such a network as `{entry}`"
+            );
+            return Err(Refusal::Invalid(what));
+        }
+    }
+    Ok(())
 }
 
 fn shown(domain: &Domain, key: NoteKey, ban: &ledger::Ban, now: Timestamp) -> BanInForce {

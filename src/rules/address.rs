@@ -65,6 +65,15 @@ impl Network {
         Network(v4.map_or(network, IpNet::V4))
     }
 
+    /// Whether it has addresses of more than one network of so many bits.
+    pub fn is_wider_than(self, masks: Masks) -> bool {
+        let bits = match self.0 {
+            IpNet::V4(_) => masks.v4,
+            IpNet::V6(_) => masks.v6,
+        };
+        self.0.prefix_len() < bits
+    }
+
     /// The network of so many bits that this one lies in; itself if it is wider than that.
     pub fn masked(self, masks: Masks) -> Network {
         let bits = match self.0 {
