@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::check::check;
+use harness::check::{check, load};
 
 const RULE: &str = "{ name: r, count_by: [key], limits: [{ requests: 1, per: s }] }";
 
@@ -91,4 +91,31 @@ fn concurrency_and_archives() {
     let rule = "rules: [{ name: r, plan: { from: plan, otherwise: free } }]";
     check(&format!("domain: d\nplans:\n{plans}{rule}\n"), &[("4:19", "measures otherwise")]);
     check("domain: d\nunmatched: refuse\n", &[("2:12", "`refuse` is no value of `unmatched`")]);
+}
+
+#[test]
+fn an_estimate_that_no_budget_has_room_for_is_warned_of() {
+    let warnings = |estimate: u64, limits: &str| {
+        let hold = format!("hold: {{ by: id, settle: {{ a: b }}, estimate: {estimate} }}");
+        let text = format!("domain: d\nrules:\n  - {{ name: r, {hold}, limits: [{limits}] }}\n");
+        let loaded = load(&text);
+        assert!(loaded.rules.is_ok(), "{text}");
+        loaded.warnings
+    };
+    let two = "{ requests: 900, per: m }, { requests: 800, per: h }";
+    assert_eq!(warnings(800, two), "");
+    let warned = warnings(801, two);
+    assert!(warned.contains("no call can hold 801: `r.hour` has room for 800"), "{warned}");
+    assert!(warned.contains(":3:28\n"), "{warned}");
+    let bucket = "{ requests: 900, per: m, algorithm: token_bucket, burst: 5 }";
+    assert!(warnings(6, bucket).contains("`r.minute` has room for 5 at most"));
+    for fits in [
+        "{ requests: 5, per: m, on_exceed: allow }",
+        "{ requests: 5, per: m, on_exceed: shadow }",
+        "{ requests: unlimited, per: m }",
+        "{ requests: 0, per: m }",
+        "{ requests: 5, algorithm: concurrency }",
+    ] {
+        assert_eq!(warnings(6, fits), "", "{fits}");
+    }
 }

@@ -3,7 +3,8 @@
 use crate::config::decode::At;
 use crate::config::document;
 use crate::config::per;
-use crate::rules::{Dedupe, Hold};
+use crate::limit::{Algorithm, Budget, Limit};
+use crate::rules::{Dedupe, Hold, Limits};
 use crate::time::SECOND_US;
 
 use super::Compiler;
@@ -43,6 +44,23 @@ impl<'d> Compiler<'d> {
         }))
     }
 
+    /// A call that opens a hold takes the estimate, whatever hits it says. A budget of 0 refuses on
+    /// purpose, and slots are always as many as the call's own hits.
+    pub fn holds_what_fits(&mut self, rule: &document::Rule, limits: &Limits) {
+        let Some(hold) = &rule.hold else { return };
+        let (Some(estimate), Some((room, limit))) = (hold.estimate, tightest(limits)) else {
+            return;
+        };
+        if room < estimate {
+            let label = &limit.label;
+            let what =
+                format!("no call can hold {estimate}: `{label}` has room for {room} at most");
+            let remedy = "make `estimate` smaller or the budget larger, or give the key another \
+                          budget in the directory";
+            self.warning(hold.by.span, what, remedy);
+        }
+    }
+
     pub fn dedupe(&mut self, rule: &'d document::Rule) -> Option<Box<Dedupe>> {
         let dedupe = rule.dedupe.as_ref()?;
         Some(Box::new(Dedupe {
@@ -62,4 +80,18 @@ impl<'d> Compiler<'d> {
         }
         SPAN_S_MAX
     }
+}
+
+/// The limit with the least room for one call, and that room in hits, among those that refuse.
+fn tightest(limits: &Limits) -> Option<(u64, &Limit)> {
+    let slots = |it: &Limit| matches!(it.algorithm, Algorithm::Concurrency);
+    let refusing = limits.iter().filter(|it| it.on_exceed.votes() && !slots(it));
+    let room = |limit: &Limit| match (&limit.algorithm, limit.budget) {
+        (Algorithm::TokenBucket { burst, .. }, Budget::Requests(_)) => Some(*burst),
+        (_, Budget::Requests(requests)) => Some(requests),
+        (_, Budget::Unlimited) => None,
+    };
+    let rooms = refusing.filter_map(|limit| room(limit).map(|room| (room, limit)));
+    // Plans come in no order: of equal ones the first by name, so that messages stay the same.
+    rooms.filter(|(room, _)| *room > 0).min_by(|a, b| (a.0, &a.1.label).cmp(&(b.0, &b.1.label)))
 }

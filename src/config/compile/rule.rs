@@ -59,6 +59,7 @@ impl<'d> Compiler<'d> {
         let limits = self.limits(*span, rule);
         self.holds_slots(*span, rule, &limits);
         self.holds_admitted(rule, &limits);
+        self.holds_what_fits(rule, &limits);
         let counter = &counting.name.value;
         let count_by = self.count_by(counting.count_by.as_deref().unwrap_or_default());
         Rule {
