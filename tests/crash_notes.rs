@@ -165,6 +165,9 @@ async fn a_hold_is_never_kept_without_the_charge_that_it_speaks_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_strict_limits_no_hold_no_slot_and_no_id_is_lost() {
     let folder = folder();
+    // Of calls that were not answered when the process was killed, the charge may be on disk and
+    // the receipt not: nothing was promised of them, and what they took stays taken.
+    let (mut stuck, mut stuck_slots) = (0, 0);
     for round in 0..ROUNDS {
         let Sent { sent, answered } = open_and_kill(folder.path(), "strict", round).await;
         assert!(!answered.is_empty(), "calls were made");
@@ -172,8 +175,9 @@ async fn of_strict_limits_no_hold_no_slot_and_no_id_is_lost() {
         let mut client = client(&channel);
         let held = used(&mut client, "strict", ESTIMATE).await;
         let (least, most) = (answered.len() as u64, sent.len() as u64);
-        assert!((least..=most).contains(&(held / ESTIMATE)), "round {round}: {held} of {least}");
-        let slots = slots_held(&exported(folder.path()).await) as u64;
+        let taken = (held - stuck) / ESTIMATE;
+        assert!((least..=most).contains(&taken), "round {round}: {taken} of {least}");
+        let slots = slots_held(&exported(folder.path()).await) as u64 - stuck_slots;
         assert!((least..=most).contains(&slots), "round {round}: {slots} slots of {least}");
         // Each id is known, as a hold and as one that was charged.
         for batch in answered.chunks(BATCH) {
@@ -183,11 +187,16 @@ async fn of_strict_limits_no_hold_no_slot_and_no_id_is_lost() {
         }
         assert_eq!(used(&mut client, "strict", ESTIMATE).await, held, "round {round}");
         settle(&mut client, &sent).await;
-        assert_eq!(used(&mut client, "strict", ESTIMATE).await, 0, "round {round}");
+        let left = used(&mut client, "strict", ESTIMATE).await;
+        let unanswered = most - least;
+        assert!(left - stuck <= unanswered * ESTIMATE, "round {round}: {left} after {stuck}");
+        let left_slots = slots_held(&exported(folder.path()).await) as u64;
+        assert!(left_slots - stuck_slots <= unanswered, "round {round}: {left_slots} slots");
+        (stuck, stuck_slots) = (left, left_slots);
         // Settled, and still known as charged.
         let again = format!("kind=strict,key=k,id={}", answered[0]);
         ask(&mut client, &[&again], 1).await;
-        assert_eq!(used(&mut client, "strict", ESTIMATE).await, 0, "round {round}");
+        assert_eq!(used(&mut client, "strict", ESTIMATE).await, stuck, "round {round}");
         kill(program).await;
     }
     let exported = exported(folder.path()).await;
