@@ -26,10 +26,22 @@ use self::window::Count;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Window(Count),
-    Log(Box<Log>),
+    Log(Log),
     Bucket(Bucket),
     Pair(Pair),
-    Slots(Box<Slots>),
+    Slots(Slots),
+}
+
+impl State {
+    /// Bytes that it holds on the heap: sixteen for each stamp there is room for, and thirty-two
+    /// or a little more for each slot.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            State::Log(log) => log.heap_bytes(),
+            State::Slots(slots) => slots.heap_bytes(),
+            State::Window(_) | State::Bucket(_) | State::Pair(_) => 0,
+        }
+    }
 }
 
 /// Whether a cost has room.
@@ -56,10 +68,10 @@ pub struct Reading {
 pub fn fresh(limit: &Limit) -> State {
     match limit.algorithm {
         Algorithm::FixedWindow { .. } | Algorithm::Calendar(_) => State::Window(Count::default()),
-        Algorithm::SlidingLog { .. } => State::Log(Box::default()),
+        Algorithm::SlidingLog { .. } => State::Log(Log::default()),
         Algorithm::SlidingWindow { .. } => State::Pair(Pair::default()),
         Algorithm::TokenBucket { .. } => State::Bucket(Bucket::default()),
-        Algorithm::Concurrency => State::Slots(Box::default()),
+        Algorithm::Concurrency => State::Slots(Slots::default()),
     }
 }
 

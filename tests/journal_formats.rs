@@ -62,7 +62,7 @@ fn pair() -> State {
 
 fn slots() -> State {
     let slot = |id| Slot { id, hits: 1, expires_at: NEVER };
-    State::Slots(Box::new(Slots::from_held(vec![slot(1), slot(u128::MAX)])))
+    State::Slots(Slots::from_held(vec![slot(1), slot(u128::MAX)]))
 }
 
 #[test]

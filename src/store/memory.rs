@@ -5,6 +5,7 @@
 //! one identity lie in one shard, so the usual decision takes one lock. No lock is held across
 //! an await, because nothing in here is async.
 
+mod cell;
 mod keep;
 mod locked;
 mod mend;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use dashmap::{DashMap, RwLockWriteGuard, SharedValue};
 use smallvec::SmallVec;
 
-use crate::algorithm::{Fit, State};
+use crate::algorithm::Fit;
 use crate::key::CounterKey;
 use crate::time::Timestamp;
 
@@ -28,6 +29,7 @@ use super::journal::Shared;
 use super::ledger::{LEDGER_SHARDS, Ledger};
 use super::{Applied, Ask, HITS_INLINE, Hit};
 
+use self::cell::{Cell, Kept};
 use self::keep::Keeper;
 use self::locked::{Locked, Taken, Takings};
 
@@ -55,24 +57,6 @@ impl Hasher for KeyHasher {
     fn write_u128(&mut self, key: u128) {
         self.0 = key as u64;
     }
-}
-
-#[derive(Clone, Debug)]
-struct Cell {
-    state: State,
-    expires_at: Timestamp,
-    kept: Kept,
-}
-
-/// What the journal has of a counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
-    /// Nothing, and it need not: the window is short.
-    Not,
-    /// All of it, or what is about to be written.
-    Written,
-    /// Less than there is: the counter stands in the list of those that changed.
-    Changed,
 }
 
 type Counters = DashMap<CounterKey, Cell, BuildHasherDefault<KeyHasher>>;
@@ -151,7 +135,7 @@ impl Memory {
         }
         let mut table = shard.write();
         let before = table.len();
-        let expired = |(_, cell): &(CounterKey, SharedValue<Cell>)| cell.get().expires_at <= now;
+        let expired = |(_, cell): &(CounterKey, SharedValue<Cell>)| cell.get().expires_at() <= now;
         let live: Vec<_> = table.drain().filter(|entry| !expired(entry)).collect();
         let swept = before - live.len();
         if live.len() < table.capacity() / SHRINK_BELOW {
@@ -177,8 +161,7 @@ impl Memory {
         self.len() == 0
     }
 
-    fn insert(table: &mut Table, key: CounterKey, state: State, expires_at: Timestamp, kept: Kept) {
-        let cell = Cell { state, expires_at, kept };
+    fn insert(table: &mut Table, key: CounterKey, cell: Cell) {
         table.insert_entry(key.table_hash(), (key, SharedValue::new(cell)), hash_of);
     }
 

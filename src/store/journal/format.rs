@@ -328,7 +328,7 @@ impl Fields<'_> {
                 let (key, expires_at, count) = (self.key()?, self.timestamp()?, self.u32()?);
                 let hits = (0..count).map(|_| Some((self.timestamp()?, self.u64()?)));
                 let log = Log::from_hits(hits.collect::<Option<Vec<_>>>()?);
-                let state = State::Log(Box::new(log));
+                let state = State::Log(log);
                 Some(Record::Counter { key, expires_at, state })
             }
             PAIR => {
@@ -340,7 +340,7 @@ impl Fields<'_> {
             SLOTS => {
                 let (key, expires_at, count) = (self.key()?, self.timestamp()?, self.u32()?);
                 let slots = (0..count).map(|_| self.slot()).collect::<Option<Vec<_>>>()?;
-                let state = State::Slots(Box::new(Slots::from_held(slots)));
+                let state = State::Slots(Slots::from_held(slots));
                 Some(Record::Counter { key, expires_at, state })
             }
             GONE => self.key().map(|key| Record::Gone { key }),
@@ -369,7 +369,7 @@ mod tests {
         vec![
             counter(1, State::Window(Count { end: at(9), used: u64::MAX })),
             counter(2, State::Bucket(Bucket::new(u128::MAX, at(3)))),
-            counter(3, State::Log(Box::new(Log::from_hits(vec![(at(1), 2), (at(5), 1)])))),
+            counter(3, State::Log(Log::from_hits(vec![(at(1), 2), (at(5), 1)]))),
             counter(4, State::Pair(Pair { end: at(8), previous: 7, current: u64::MAX })),
             Record::Gone { key: key(1) },
             Record::Note { key: NoteKey::from_u128(5), expires_at: at(7), bytes: (*b"{}").into() },

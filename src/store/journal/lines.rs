@@ -150,7 +150,7 @@ fn counter(line: &str) -> Option<Record> {
             if !bounded || !hits.is_sorted_by(|a: &(Timestamp, u64), b| a.0 < b.0) {
                 return None;
             }
-            State::Log(Box::new(Log::from_hits(hits)))
+            State::Log(Log::from_hits(hits))
         }
         "pair" => {
             let (end, previous) = (moment(words.next()?)?, words.next()?.parse().ok()?);
@@ -158,7 +158,7 @@ fn counter(line: &str) -> Option<Record> {
         }
         "slots" => {
             let slots = words.by_ref().map(slot).collect::<Option<Vec<_>>>()?;
-            State::Slots(Box::new(Slots::from_held(slots)))
+            State::Slots(Slots::from_held(slots))
         }
         _ => return None,
     };
@@ -188,8 +188,8 @@ mod tests {
         let state = [
             State::Window(Count { end: at(9), used: 7 }),
             State::Bucket(Bucket::new(u128::MAX, at(3))),
-            State::Log(Box::new(Log::from_hits(vec![(at(1), 2), (at(5), 1)]))),
-            State::Log(Box::default()),
+            State::Log(Log::from_hits(vec![(at(1), 2), (at(5), 1)])),
+            State::Log(Log::default()),
             State::Pair(Pair { end: at(8), previous: 7, current: 5 }),
         ];
         let key = CounterKey::from_u128(0xabc);

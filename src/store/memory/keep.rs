@@ -16,7 +16,7 @@ use crate::store::journal::format::{Blocks, Record};
 use crate::store::journal::{Handed, Shared, Ticket};
 use crate::time::Timestamp;
 
-use super::{Cell, Kept, Memory, SHARDS, Table, hash_of, ledger_shard};
+use super::{Cell, Kept, Memory, SHARDS, Table, ledger_shard};
 
 /// What a memory knows of its journal.
 pub(super) struct Keeper {
@@ -115,7 +115,7 @@ impl Memory {
     fn copy_charged(&self, key: CounterKey, blocks: &mut Blocks) {
         let mut table = self.counters.shards()[self.shard_of(key)].write();
         let kept = table.get(key.table_hash(), |(other, _)| *other == key);
-        if kept.is_some_and(|(_, cell)| cell.get().kept != Kept::Not) {
+        if kept.is_some_and(|(_, cell)| cell.get().kept() != Kept::Not) {
             write(&mut table, key, blocks);
         }
     }
@@ -129,8 +129,8 @@ impl Memory {
         let table = self.counters.shards()[shard].read().clone();
         for (key, cell) in table {
             let cell = cell.into_inner();
-            if cell.kept != Kept::Not && now < cell.expires_at {
-                blocks.counter(key, cell.expires_at, &cell.state);
+            if cell.kept() != Kept::Not && now < cell.expires_at() {
+                blocks.counter(key, cell.expires_at(), &cell.state());
             }
         }
     }
@@ -139,13 +139,11 @@ impl Memory {
     pub fn restore(&self, key: CounterKey, expires_at: Timestamp, state: State, now: Timestamp) {
         let mut table = self.counters.shards()[self.shard_of(key)].write();
         let hash = key.table_hash();
-        let cell = Cell { state, expires_at, kept: Kept::Written };
+        let cell = Cell::new(state, expires_at, Kept::Written);
         match table.get_mut(hash, |(other, _)| *other == key) {
             // Also an expired state outranks the older one of the same counter.
             Some((_, old)) => *old = SharedValue::new(cell),
-            None if now < expires_at => {
-                table.insert_entry(hash, (key, SharedValue::new(cell)), hash_of);
-            }
+            None if now < expires_at => Memory::insert(&mut table, key, cell),
             None => {}
         }
     }
@@ -162,10 +160,10 @@ fn write(table: &mut Table, key: CounterKey, blocks: &mut Blocks) {
     match table.get_mut(key.table_hash(), |(other, _)| *other == key) {
         Some((_, cell)) => {
             let cell = cell.get_mut();
-            if cell.kept == Kept::Changed {
-                cell.kept = Kept::Written;
+            if cell.kept() == Kept::Changed {
+                cell.set_kept(Kept::Written);
             }
-            blocks.counter(key, cell.expires_at, &cell.state);
+            blocks.counter(key, cell.expires_at(), &cell.state());
         }
         None => blocks.push(&Record::Gone { key }),
     }

@@ -11,6 +11,7 @@ use crate::store::journal::Ticket;
 use crate::store::{HITS_INLINE, HeldUntil, Hit, Outcome, Room};
 use crate::time::Timestamp;
 
+use super::cell::Seen;
 use super::{Cell, Counters, Guards, Keeper, Kept, hash_of};
 
 /// The shards of one decision.
@@ -47,7 +48,7 @@ impl Locked<'_> {
 
     fn fit_behind(&self, hit: &Hit<'_>, ahead: u64, own: u64, now: Timestamp) -> Fit {
         match self.get(hit.key, now) {
-            Some(state) => algorithm::fit_behind(&hit.terms, state, now, ahead, own),
+            Some(state) => algorithm::fit_behind(&hit.terms, &state, now, ahead, own),
             None => {
                 let fresh = algorithm::fresh(hit.terms.limit);
                 algorithm::fit_behind(&hit.terms, &fresh, now, ahead, own)
@@ -137,24 +138,27 @@ impl Locked<'_> {
         let cell = match table.get_mut(hash, |(key, _)| *key == hit.key) {
             Some((_, cell)) => {
                 let cell = cell.get_mut();
-                if cell.expires_at <= now {
-                    cell.state = algorithm::fresh(hit.terms.limit);
+                if cell.expires_at() <= now {
+                    *cell = Cell::new(algorithm::fresh(hit.terms.limit), now, cell.kept());
                 }
                 cell
             }
             None => {
-                let (state, kept) = (algorithm::fresh(hit.terms.limit), Kept::Not);
-                let cell = Cell { state, expires_at: now, kept };
+                let cell = Cell::new(algorithm::fresh(hit.terms.limit), now, Kept::Not);
                 let entry = (hit.key, SharedValue::new(cell));
                 table.insert_entry(hash, entry, hash_of).1.get_mut()
             }
         };
-        step(&mut cell.state);
-        cell.expires_at = algorithm::expires_at(&hit.terms, &cell.state, now);
+        let mut kept = cell.kept();
         if let Some(keeper) = keeper {
-            let ticket = keeper.keep(hit.terms.limit, *shard, hit.key, &mut cell.kept);
+            let ticket = keeper.keep(hit.terms.limit, *shard, hit.key, &mut kept);
             self.ticket = self.ticket.max(ticket);
         }
+        let step = |state: &mut State| {
+            step(state);
+            algorithm::expires_at(&hit.terms, state, now)
+        };
+        cell.change(step, kept);
     }
 
     /// How a counter stands after the decision, with so many hits shown that were not taken.
@@ -181,17 +185,17 @@ impl Locked<'_> {
 
     fn reading(&self, hit: &Hit<'_>, now: Timestamp, pending: u64) -> Reading {
         match self.get(hit.key, now) {
-            Some(state) => algorithm::read(&hit.terms, state, now, pending),
+            Some(state) => algorithm::read(&hit.terms, &state, now, pending),
             None => algorithm::read(&hit.terms, &algorithm::fresh(hit.terms.limit), now, pending),
         }
     }
 
     /// What a counter holds, unless that has expired: an expired counter is as good as swept.
-    fn get(&self, key: CounterKey, now: Timestamp) -> Option<&State> {
+    fn get(&self, key: CounterKey, now: Timestamp) -> Option<Seen<'_>> {
         let (_, table) = &self.guards[self.position(key)];
         let (_, cell) = table.get(key.table_hash(), |(other, _)| *other == key)?;
         let cell = cell.get();
-        (now < cell.expires_at).then_some(&cell.state)
+        (now < cell.expires_at()).then(|| cell.state())
     }
 
     /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.

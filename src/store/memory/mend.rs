@@ -11,7 +11,7 @@ use crate::limit::Terms;
 use crate::store::journal::Ticket;
 use crate::time::Timestamp;
 
-use super::{Cell, Kept, Memory, Table, hash_of};
+use super::{Cell, Kept, Memory, Table};
 
 /// The most that people may say is used: what 63 bits hold, so that every number in an answer fits
 /// into the signed ones of the wire.
@@ -68,9 +68,9 @@ impl Memory {
         possible(change, before.used)?;
         let (_, removed) = table.remove_entry(key.table_hash(), |(other, _)| *other == key).unzip();
         let found = removed.map(SharedValue::into_inner);
-        let mut kept = found.as_ref().map_or(Kept::Not, |cell| cell.kept);
+        let mut kept = found.as_ref().map_or(Kept::Not, Cell::kept);
         let was_there = found.is_some();
-        let live = found.filter(|cell| now < cell.expires_at).map(|cell| cell.state);
+        let live = found.filter(|cell| now < cell.expires_at()).map(Cell::into_state);
         let state = changed(terms, live, change, now);
         // Of a counter that was never there the journal has nothing to forget.
         let worth_telling = state.is_some() || was_there;
@@ -78,8 +78,7 @@ impl Memory {
         let ticket = keeper.and_then(|keeper| keeper.mended(terms.limit, key, &mut kept));
         if let Some(state) = state {
             let expires_at = algorithm::expires_at(terms, &state, now);
-            let cell = Cell { state, expires_at, kept };
-            table.insert_entry(key.table_hash(), (key, SharedValue::new(cell)), hash_of);
+            Memory::insert(&mut table, key, Cell::new(state, expires_at, kept));
         }
         let after = reading(&table, key, terms, now);
         Ok(Mended { before, after, ticket })
@@ -115,9 +114,9 @@ fn changed(
 
 fn reading(table: &Table, key: CounterKey, terms: &Terms<'_>, now: Timestamp) -> Reading {
     let found = table.get(key.table_hash(), |(other, _)| *other == key);
-    let live = found.map(|(_, cell)| cell.get()).filter(|cell| now < cell.expires_at);
+    let live = found.map(|(_, cell)| cell.get()).filter(|cell| now < cell.expires_at());
     match live {
-        Some(cell) => algorithm::read(terms, &cell.state, now, 0),
+        Some(cell) => algorithm::read(terms, &cell.state(), now, 0),
         None => algorithm::read(terms, &algorithm::fresh(terms.limit), now, 0),
     }
 }

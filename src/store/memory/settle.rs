@@ -7,7 +7,7 @@ use crate::limit::Terms;
 use crate::store::journal::Ticket;
 use crate::time::Timestamp;
 
-use super::{Kept, Memory};
+use super::{Cell, Kept, Memory};
 
 /// What is to become of one counter.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +41,8 @@ impl Memory {
         let mut table = self.counters.shards()[number].write();
         let removed = table.remove_entry(key.table_hash(), |(other, _)| *other == key);
         let cell = removed.map(|(_, cell)| cell.into_inner());
-        let mut kept = cell.as_ref().map_or(Kept::Not, |cell| cell.kept);
-        let live = cell.filter(|cell| now < cell.expires_at).map(|cell| cell.state);
+        let mut kept = cell.as_ref().map_or(Kept::Not, Cell::kept);
+        let live = cell.filter(|cell| now < cell.expires_at()).map(Cell::into_state);
         let was_live = live.is_some();
         let mut state = live.unwrap_or_else(|| algorithm::fresh(terms.limit));
         let put_back = match step {
@@ -59,7 +59,7 @@ impl Memory {
                 ticket = keeper.keep(terms.limit, number, key, &mut kept);
             }
             let expires_at = algorithm::expires_at(&terms, &state, now);
-            Memory::insert(&mut table, key, state, expires_at, kept);
+            Memory::insert(&mut table, key, Cell::new(state, expires_at, kept));
         }
         Moved { after, put_back, ticket }
     }
