@@ -236,7 +236,9 @@ impl Small {
     fn expires_at(&self) -> Timestamp {
         match self.form {
             Form::Window => self.moment(),
-            Form::Bucket | Form::Pair => self.moment().plus(span_us((self.word() >> SPAN_AT) as u8)),
+            Form::Bucket | Form::Pair => {
+                self.moment().plus(span_us((self.word() >> SPAN_AT) as u8))
+            }
         }
     }
 }
@@ -304,9 +306,8 @@ mod tests {
             (moments(), numbers()).prop_map(|(end, used)| State::Window(Count { end, used })),
             (moments(), numbers())
                 .prop_map(|(at, level)| State::Bucket(Bucket::new(u128::from(level), at))),
-            (moments(), numbers(), numbers()).prop_map(|(end, previous, current)| State::Pair(
-                Pair { end, previous, current }
-            )),
+            (moments(), numbers(), numbers())
+                .prop_map(|(end, previous, current)| State::Pair(Pair { end, previous, current })),
         ]
     }
 
