@@ -190,6 +190,14 @@ impl Limit {
         matches!(self.algorithm, Algorithm::Concurrency) || window_us_min <= self.window_us()
     }
 
+    /// Whether charging it changes its counter and nothing else, and only if the call is admitted.
+    pub fn is_plain(&self) -> bool {
+        let noted = self.archive || self.alert.is_some();
+        let takes_slots = matches!(self.algorithm, Algorithm::Concurrency);
+        let queues = matches!(self.on_exceed, OnExceed::Queue(_));
+        !noted && !takes_slots && !queues && self.charge == Charge::Admitted
+    }
+
     /// The length of the window, nominal where the calendar makes it vary.
     pub fn window_us(&self) -> u64 {
         self.per.window_s() * SECOND_US

@@ -8,6 +8,7 @@ mod barred;
 mod book;
 mod directed;
 mod overage;
+mod plain;
 mod reading;
 mod resolve;
 mod settle;
@@ -67,6 +68,11 @@ pub fn decide_in_manner<'a>(
     manner: Manner<'_>,
 ) -> Verdict<'a> {
     let domain = rules.domain(query.domain);
+    if let Some(domain) = domain
+        && let Some(verdict) = plain::decide(domain, store, query, now, manner.tells)
+    {
+        return verdict;
+    }
     let directed = Directed::of(domain, query);
     if directed.is_empty() {
         return decide_directed((rules, domain), store, query, &directed, now, manner);
@@ -161,7 +167,7 @@ fn commit<'r: 'c, 'c>(
     };
     let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
         Some(barred) => barred.status(call.now),
-        None => verdict::status(subject.refused, &mut candidates(call, &applied, subject)),
+        None => verdict::status(subject.refused, candidates(call, &applied, subject)),
     };
     let statuses = call.subjects.iter().enumerate().map(status);
     let speaker = domain.filter(|domain| domain.speaks());
@@ -198,10 +204,15 @@ fn candidates<'a, 'b, 'c>(
     applied: &'b Applied,
     subject: &Subject,
 ) -> impl Iterator<Item = Candidate<'a, 'b>> + use<'a, 'b, 'c> {
-    subject.hits.clone().map(|position| Candidate {
-        origin: resolved.origins[position],
-        hit: &resolved.hits[position],
-        outcome: applied.outcomes[position],
+    subject.hits.clone().map(|position| {
+        let hit = &resolved.hits[position];
+        Candidate {
+            origin: resolved.origins[position],
+            terms: &hit.terms,
+            votes: hit.votes,
+            pool: hit.pool,
+            outcome: &applied.outcomes[position],
+        }
     })
 }
 

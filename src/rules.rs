@@ -103,6 +103,8 @@ pub struct Rule {
     pub hold: Option<Box<Hold>>,
     pub dedupe: Option<Box<Dedupe>>,
     pub ban: Option<Box<Ban>>,
+    /// Whether deciding it takes its counters and nothing else; found out by its domain.
+    pub plain: bool,
 }
 
 /// A rule, or one limit of it, that another takes the place of.
@@ -234,7 +236,8 @@ pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str) -> Prefix {
 }
 
 impl Domain {
-    pub fn new(key: &HashKey, name: &str, overrides: bool, rules: Vec<Rule>) -> Domain {
+    pub fn new(key: &HashKey, name: &str, overrides: bool, mut rules: Vec<Rule>) -> Domain {
+        rules.iter_mut().for_each(|rule| rule.plain = rule.is_plain());
         Domain {
             name: name.into(),
             overrides,
@@ -302,6 +305,12 @@ impl Domain {
         ended.map(|hold| (hold, entries.get(&hold.by)))
     }
 
+    /// Whether a call has to do with nothing but the counters of its rules, as far as the domain
+    /// can tell: no directory adds to it, and it ends no hold and meets no ban.
+    pub fn is_plain(&self) -> bool {
+        self.directory.is_none() && self.holding.is_empty() && self.banning.is_empty()
+    }
+
     /// The rules that keep people out.
     pub fn banning(&self) -> impl ExactSizeIterator<Item = &Rule> {
         self.banning.iter().map(|&position| &self.rules[position as usize])
@@ -335,6 +344,12 @@ impl Rule {
     fn applies(&self, entries: &Entries<'_>) -> bool {
         holds(&self.conditions, entries)
             && self.count_by.iter().all(|counted| entries.get(&counted.entry).is_some())
+    }
+
+    /// Whether its calls leave no note, wait for nobody and replace nothing.
+    fn is_plain(&self) -> bool {
+        let alone = self.hold.is_none() && self.dedupe.is_none() && self.ban.is_none();
+        alone && self.replaces.is_empty() && self.all_limits().all(Limit::is_plain)
     }
 
     /// Whom this rule counts: the values it counts by, under its counter's name.

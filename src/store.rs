@@ -8,10 +8,11 @@ pub mod ledger;
 mod memory;
 
 pub use ledger::{Ledger, NoteKey, Unreadable};
-pub use memory::{Change, Impossible, Memory, Mended, Move, Moved, SHARDS, Step};
+pub use memory::{Change, Impossible, Memory, Mended, Move, Moved, SHARDS, Step, Taken, Taking};
 
 use smallvec::SmallVec;
 
+use crate::algorithm::Fit;
 use crate::key::CounterKey;
 use crate::limit::Terms;
 use crate::time::Timestamp;
@@ -95,6 +96,16 @@ pub enum Room {
     After(u64),
     /// None ever: the demand is beyond the limit's capacity.
     Never,
+}
+
+impl From<Fit> for Room {
+    fn from(fit: Fit) -> Room {
+        match fit {
+            Fit::Now => Room::Enough,
+            Fit::After(wait_us) => Room::After(wait_us),
+            Fit::Never => Room::Never,
+        }
+    }
 }
 
 /// What became of one decision's hits: `outcomes` has one for each, in order.

@@ -1,7 +1,7 @@
 //! What soft limits let pass beyond their budgets.
 
-use crate::limit::{Budget, OnExceed};
-use crate::store::Applied;
+use crate::limit::{Budget, OnExceed, Terms};
+use crate::store::{Applied, Outcome};
 
 use super::resolve::Resolved;
 
@@ -16,12 +16,17 @@ pub struct Overage<'a> {
 /// The overages of a call; most have none.
 pub fn overages<'r>(call: &Resolved<'r, '_>, applied: &Applied) -> Vec<Overage<'r>> {
     let parts = call.hits.iter().zip(&applied.outcomes).zip(&call.origins);
-    let soft = parts
-        .filter(|((hit, outcome), _)| hit.terms.on_exceed == OnExceed::Allow && outcome.taken > 0);
-    let beyond = soft.filter_map(|((hit, outcome), origin)| {
-        let Budget::Requests(budget) = hit.terms.budget else { return None };
-        let hits = outcome.used.saturating_sub(budget).min(outcome.taken);
-        (hits > 0).then_some(Overage { label: origin.label, hits })
-    });
-    beyond.collect()
+    parts
+        .filter_map(|((hit, outcome), origin)| overage(&hit.terms, outcome, origin.label))
+        .collect()
+}
+
+/// What one limit let pass, if it is soft and has no room for it.
+pub fn overage<'r>(terms: &Terms<'_>, outcome: &Outcome, label: &'r str) -> Option<Overage<'r>> {
+    let Budget::Requests(budget) = terms.budget else { return None };
+    if terms.on_exceed != OnExceed::Allow {
+        return None;
+    }
+    let hits = outcome.used.saturating_sub(budget).min(outcome.taken);
+    (hits > 0).then_some(Overage { label, hits })
 }

@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 
 use smallvec::SmallVec;
 
-use crate::limit::{Budget, Limit, OnExceed, Per};
+use crate::limit::{Budget, Limit, OnExceed, Per, Terms};
 use crate::query::{Descriptor, Query};
 use crate::rules::{Domain, Rule};
 use crate::store::journal::Ticket;
-use crate::store::{Hit, Outcome, Room};
+use crate::store::{Outcome, Room};
 use crate::time::Timestamp;
 
 use super::book::Crossing;
@@ -117,8 +117,12 @@ pub struct Origin<'a> {
 #[derive(Clone, Copy)]
 pub struct Candidate<'a, 'c> {
     pub origin: Origin<'a>,
-    pub hit: &'c Hit<'c>,
-    pub outcome: Outcome,
+    pub terms: &'c Terms<'c>,
+    /// Whether a lack of room refuses the call.
+    pub votes: bool,
+    /// What was left of a grant.
+    pub pool: u64,
+    pub outcome: &'c Outcome,
 }
 
 impl Verdict<'_> {
@@ -137,12 +141,12 @@ impl Verdict<'_> {
 /// What to show for a descriptor. Shadow limits say nothing to the caller.
 pub fn status<'a, 'c>(
     refused: bool,
-    candidates: &mut dyn Iterator<Item = Candidate<'a, 'c>>,
+    candidates: impl Iterator<Item = Candidate<'a, 'c>>,
 ) -> Status<'a> {
     if refused {
         return Status { refused, standing: Standing::Bare };
     }
-    let spoken = candidates.filter(|c| c.hit.terms.on_exceed != OnExceed::Shadow);
+    let spoken = candidates.filter(|c| c.terms.on_exceed != OnExceed::Shadow);
     // Of equally tight limits the first is shown.
     let Some(tightest) = spoken.min_by_key(Candidate::tightness) else {
         return Status { refused: false, standing: Standing::Bare };
@@ -152,11 +156,11 @@ pub fn status<'a, 'c>(
 
 impl<'a> Candidate<'a, '_> {
     fn refuses(&self) -> bool {
-        self.hit.votes && self.outcome.room != Room::Enough
+        self.votes && self.outcome.room != Room::Enough
     }
 
     fn tightness(&self) -> Tightness {
-        match (self.outcome.room, self.hit.terms.capacity()) {
+        match (self.outcome.room, self.terms.capacity()) {
             (_, Budget::Unlimited) => Tightness::Unlimited,
             (Room::After(wait_us), _) if self.refuses() => {
                 Tightness::Refusing { wait_us: Reverse(wait_us) }
@@ -172,7 +176,7 @@ impl<'a> Candidate<'a, '_> {
 
     /// The limit with all there is to tell of it, for the descriptor at this position of the call.
     pub fn reading(&self, descriptor: usize, plan: Option<&'a str>) -> Reading<'a> {
-        let terms = &self.hit.terms;
+        let terms = self.terms;
         let most = match terms.budget {
             Budget::Requests(requests) => requests,
             Budget::Unlimited => u64::MAX,
@@ -186,11 +190,11 @@ impl<'a> Candidate<'a, '_> {
             budget: terms.budget,
             per: terms.limit.per,
             on_exceed: terms.on_exceed,
-            votes: self.hit.votes,
+            votes: self.votes,
             used: self.outcome.used,
             taken: self.outcome.taken,
             remaining: self.outcome.remaining.min(most),
-            granted: self.hit.pool.saturating_sub(self.outcome.granted),
+            granted: self.pool.saturating_sub(self.outcome.granted),
             overage: if soft { self.outcome.used.saturating_sub(most) } else { 0 },
             room: self.outcome.room,
             reset_us: self.outcome.reset_us,
@@ -199,7 +203,7 @@ impl<'a> Candidate<'a, '_> {
     }
 
     fn standing(&self) -> Standing<'a> {
-        let terms = &self.hit.terms;
+        let terms = self.terms;
         let Budget::Requests(requests) = terms.budget else { return Standing::Unlimited };
         let reset_us = match self.outcome.room {
             Room::Never if self.refuses() => None,

@@ -9,9 +9,11 @@ mod cell;
 mod keep;
 mod locked;
 mod mend;
+mod plain;
 mod settle;
 
 pub use self::mend::{Change, Impossible, Mended};
+pub use self::plain::{Taken, Taking};
 pub use self::settle::{Move, Moved, Step};
 
 use std::fmt;
@@ -31,7 +33,7 @@ use super::{Applied, Ask, HITS_INLINE, Hit};
 
 use self::cell::{Cell, Kept};
 use self::keep::Keeper;
-use self::locked::{Locked, Taken, Takings};
+use self::locked::{Locked, Took};
 
 /// A shard is locked as a whole while its table grows or is swept. With this many, ten million
 /// counters make shards of some 2,400, and each such stall stays well below a millisecond.
@@ -87,13 +89,14 @@ impl Memory {
     /// Commits the hits of one decision together: if every voting limit has room, all are
     /// charged; if any has none, nothing is, save limits that are charged whatever the verdict.
     pub fn apply(&self, Ask { hits, slots, refused }: Ask<'_>, now: Timestamp) -> Applied {
-        let mut shards = self.lock(hits);
+        let mut shards = self.lock(hits.iter().map(|hit| hit.key));
         let mut fits: SmallVec<[Fit; HITS_INLINE]> =
             hits.iter().map(|hit| shards.fit(hit, now)).collect();
         let has_room = |(hit, fit): (&Hit<'_>, &Fit)| !hit.votes || *fit == Fit::Now;
         let admitted = !refused && hits.iter().zip(&fits).all(has_room);
         let wait_us = if admitted || refused { None } else { wait_us(hits, &fits) };
-        let (mut taken, mut charged) = (Takings::from_elem(Taken::default(), hits.len()), false);
+        let (mut taken, mut charged) =
+            (SmallVec::<[Took; HITS_INLINE]>::from_elem(Took::default(), hits.len()), false);
         let granted = admitted && hits.iter().any(|hit| hit.pool > 0);
         for (hit, taken) in hits.iter().zip(&mut taken) {
             let charge = if admitted { hit.charge } else { hit.charge_refused };
@@ -165,9 +168,9 @@ impl Memory {
         table.insert_entry(key.table_hash(), (key, SharedValue::new(cell)), hash_of);
     }
 
-    fn lock(&self, hits: &[Hit<'_>]) -> Locked<'_> {
-        let number = |hit: &Hit<'_>| self.shard_of(hit.key);
-        let mut numbers: SmallVec<[usize; HITS_INLINE]> = hits.iter().map(number).collect();
+    fn lock(&self, keys: impl Iterator<Item = CounterKey>) -> Locked<'_> {
+        let mut numbers: SmallVec<[usize; HITS_INLINE]> =
+            keys.map(|key| self.shard_of(key)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         let shards = self.counters.shards();

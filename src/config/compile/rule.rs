@@ -77,6 +77,7 @@ impl<'d> Compiler<'d> {
             force: self.force(rule.enforce.as_ref()),
             hold: self.hold(rule),
             dedupe: self.dedupe(rule),
+            plain: false,
         }
     }
 

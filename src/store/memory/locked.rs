@@ -1,14 +1,13 @@
 //! The counters of one decision, their shards all locked.
 
 use dashmap::SharedValue;
-use smallvec::SmallVec;
 
 use crate::algorithm::concurrency::Slot;
 use crate::algorithm::{self, Fit, Reading, State, mend};
 use crate::key::CounterKey;
 use crate::limit::Algorithm;
 use crate::store::journal::Ticket;
-use crate::store::{HITS_INLINE, HeldUntil, Hit, Outcome, Room};
+use crate::store::{HeldUntil, Hit, Outcome, Room};
 use crate::time::Timestamp;
 
 use super::cell::Seen;
@@ -25,12 +24,10 @@ pub(super) struct Locked<'a> {
 
 /// What one hit took.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct Took {
     of_counter: u64,
     of_grant: u64,
 }
-
-pub(super) type Takings = SmallVec<[Taken; HITS_INLINE]>;
 
 impl Locked<'_> {
     /// Whether a counter and its grant together have room. What the grant has no room for must fit
@@ -68,11 +65,7 @@ impl Locked<'_> {
             }
             fit => fit,
         };
-        match fit {
-            Fit::Now => Room::Enough,
-            Fit::After(wait_us) => Room::After(wait_us),
-            Fit::Never => Room::Never,
-        }
+        Room::from(fit)
     }
 
     /// The same once a refused decision has been charged or has given something back. Whoever was
@@ -107,9 +100,9 @@ impl Locked<'_> {
         room: Option<u64>,
         slots: &[HeldUntil],
         now: Timestamp,
-    ) -> Taken {
+    ) -> Took {
         let of_counter = room.map_or(charge, |room| charge.min(room));
-        let taken = Taken { of_counter, of_grant: charge - of_counter };
+        let taken = Took { of_counter, of_grant: charge - of_counter };
         if of_counter == 0 {
             // The grant pays for all of it, and the counter is not to remember a hit of nothing.
             return taken;
@@ -165,7 +158,7 @@ impl Locked<'_> {
     pub(super) fn outcome(
         &self,
         hit: &Hit<'_>,
-        (fit, taken): (Fit, Taken),
+        (fit, taken): (Fit, Took),
         pending: u64,
         slots: &[HeldUntil],
         now: Timestamp,
@@ -179,7 +172,7 @@ impl Locked<'_> {
             reset_us = reset_us.max(slot.expires_at.since(now));
         }
         let remaining = remaining.saturating_add(hit.pool.saturating_sub(taken.of_grant));
-        let Taken { of_counter: taken, of_grant: granted } = taken;
+        let Took { of_counter: taken, of_grant: granted } = taken;
         Outcome { room, used, remaining, taken, granted, reset_us }
     }
 
@@ -199,7 +192,7 @@ impl Locked<'_> {
     }
 
     /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.
-    fn position(&self, key: CounterKey) -> usize {
+    pub(super) fn position(&self, key: CounterKey) -> usize {
         let shard = self.counters.determine_shard(key.table_hash() as usize);
         self.guards.partition_point(|(number, _)| *number < shard)
     }
