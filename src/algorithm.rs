@@ -32,18 +32,6 @@ pub enum State {
     Slots(Slots),
 }
 
-impl State {
-    /// Bytes that it holds on the heap: sixteen for each stamp there is room for, and thirty-two
-    /// or a little more for each slot.
-    pub fn heap_bytes(&self) -> usize {
-        match self {
-            State::Log(log) => log.heap_bytes(),
-            State::Slots(slots) => slots.heap_bytes(),
-            State::Window(_) | State::Bucket(_) | State::Pair(_) => 0,
-        }
-    }
-}
-
 /// Whether a cost has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {

@@ -34,11 +34,6 @@ impl Slots {
         Slots { held }
     }
 
-    /// Bytes that the slots take, room for further ones included.
-    pub fn heap_bytes(&self) -> usize {
-        self.held.capacity() * size_of::<Slot>()
-    }
-
     pub fn held(&self) -> &[Slot] {
         &self.held
     }

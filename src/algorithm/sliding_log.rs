@@ -33,11 +33,6 @@ impl Log {
         Log { entries: hits.into_iter().map(|(stamp, hits)| Entry { stamp, hits }).collect() }
     }
 
-    /// Bytes that the stamps take, room for further ones included.
-    pub fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>()
-    }
-
     /// All hits and their stamps, oldest first.
     pub fn hits(&self) -> impl ExactSizeIterator<Item = (Timestamp, u64)> + '_ {
         self.entries.iter().map(|entry| (entry.stamp, entry.hits))
