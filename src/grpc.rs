@@ -2,17 +2,22 @@
 //!
 //! The only place with wire types and status codes. Nothing here decides.
 
+mod asked;
 mod bans;
 mod charges;
 mod directory;
-mod from_proto;
 mod health;
 mod history;
 mod metadata;
 mod patience;
 mod quotas;
 mod ratelimit;
-mod to_proto;
+mod told;
+
+// The hot call's two codecs, which tests and benches hold against each other.
+pub mod from_proto;
+pub mod to_proto;
+pub mod wire;
 
 pub use self::health::Health;
 

@@ -9,7 +9,7 @@ use crate::limit::Per;
 pub const ENTRIES_INLINE: usize = 4;
 
 /// One call: a domain and what it is asked about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query<'a> {
     pub domain: &'a str,
     pub descriptors: SmallVec<[Descriptor<'a>; 2]>,
@@ -31,7 +31,7 @@ pub struct Wanted {
 }
 
 /// One subject of a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor<'a> {
     pub entries: Entries<'a>,
     pub hits: Hits,
@@ -74,10 +74,15 @@ pub struct Entry<'a> {
 }
 
 /// The entries of a descriptor, in the order they were sent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entries<'a>(SmallVec<[Entry<'a>; ENTRIES_INLINE]>);
 
 impl<'a> Entries<'a> {
+    #[inline]
+    pub fn push(&mut self, key: &'a str, value: &'a str) {
+        self.0.push(Entry { key, value });
+    }
+
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'a>> + '_ {
         self.0.iter().copied()
     }
