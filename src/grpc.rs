@@ -8,6 +8,7 @@ mod charges;
 mod directory;
 mod health;
 mod history;
+mod hot;
 mod metadata;
 mod patience;
 mod quotas;
@@ -20,6 +21,7 @@ pub mod to_proto;
 pub mod wire;
 
 pub use self::health::Health;
+pub use self::hot::services;
 
 use std::sync::Arc;
 

@@ -45,6 +45,8 @@ pub struct Parts {
     pub people: People,
     pub gate: Arc<Gate>,
     pub data: Option<Data>,
+    /// Whether `ShouldRateLimit` is answered ahead of tonic's routes, or by them as all else is.
+    pub hot: bool,
 }
 
 /// Serves until `stop` ends, then drains within `drain_deadline`.
@@ -57,13 +59,14 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     drain_deadline: Duration,
 ) -> Result<Drained, Error> {
-    let Parts { listener, people, gate, data } = parts;
+    let Parts { listener, people, gate, data, hot } = parts;
     let mut stop = pin!(stop);
     let people = people.start(gate.clone(), drain_deadline).map_err(Error::People)?;
     let mut health = Health::starting().await;
     let routes = grpc::routes(gate.clone(), &health);
+    let services = grpc::services(hot.then(|| gate.clone()), routes);
     let (stopping, stopped) = watch::channel(false);
-    let mut serving = tokio::spawn(transport::serve(listener, routes, stopped, drain_deadline));
+    let mut serving = tokio::spawn(transport::serve(listener, services, stopped, drain_deadline));
     let sweeping = tokio::spawn(sweep(gate.clone()));
     let kept = tokio::select! {
         kept = keep(&gate, data) => Some(kept),

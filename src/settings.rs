@@ -115,6 +115,18 @@ pub struct Serve {
     #[arg(long, value_name = "SECONDS", default_value = "60", env = "TOLLGATE_LOCK_WAIT_SECONDS")]
     pub lock_wait_seconds: u32,
 
+    /// Answer ShouldRateLimit ahead of the gRPC library, which costs half as much.
+    ///
+    /// Both ways answer alike; false is there for whoever has doubts about that.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value = "true",
+        action = clap::ArgAction::Set,
+        env = "TOLLGATE_HOT_PATH"
+    )]
+    pub hot_path: bool,
+
     #[command(flatten)]
     not_yet: NotYet,
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::service::Routes;
 
 use self::accept::Backoff;
+pub use self::connection::Services;
 
 /// Open connections. A mesh opens one for each worker of each proxy, so this serves thousands of
 /// proxies; beyond it, new ones wait in the listener's queue instead of taking memory.
@@ -28,16 +28,16 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Serves `routes` until `stop` turns true, then takes no more connections, tells the open ones
+/// Serves `services` until `stop` turns true, then takes no more connections, tells the open ones
 /// to finish what they have accepted, and cuts what is left after `drain_deadline`.
 pub async fn serve(
     listener: TcpListener,
-    routes: Routes,
+    services: impl Services,
     stop: watch::Receiver<bool>,
     drain_deadline: Duration,
 ) -> Drained {
     let bounds = Bounds { connections_max: CONNECTIONS_MAX, drain_deadline };
-    let connection = |stream| connection::serve(stream, routes.clone(), stop.clone());
+    let connection = |stream| connection::serve(stream, services.clone(), stop.clone());
     accept_until_stopped(listener, stop.clone(), bounds, connection).await
 }
 

@@ -86,7 +86,7 @@ where
         signals.stop.await;
         tracing::info!("draining");
     };
-    let parts = Parts { listener, people, gate, data };
+    let parts = Parts { listener, people, gate, data, hot: serve.hot_path };
     let served = server::run(parts, stop, drain_deadline).await;
     reloading.abort();
     match served?.cut {

@@ -1,6 +1,6 @@
 //! How long a caller waits for its answer, as gRPC has callers say it.
 
-use tonic::metadata::MetadataMap;
+use http::HeaderMap;
 
 const TIMEOUT: &str = "grpc-timeout";
 
@@ -10,8 +10,8 @@ const MARGIN_US: u64 = 10_000;
 
 /// Microseconds for which an answer may be held back. A caller that does not say how long it waits,
 /// or says it in a way that gRPC does not know, waits as long as we do.
-pub fn patience_us(metadata: &MetadataMap) -> u64 {
-    let said = metadata.get(TIMEOUT).and_then(|timeout| timeout.to_str().ok());
+pub fn patience_us(headers: &HeaderMap) -> u64 {
+    let said = headers.get(TIMEOUT).and_then(|timeout| timeout.to_str().ok());
     said.and_then(timeout_us).map_or(u64::MAX, |us| us.saturating_sub(MARGIN_US))
 }
 
@@ -36,9 +36,9 @@ mod tests {
     use super::*;
 
     fn patience(timeout: &str) -> u64 {
-        let mut metadata = MetadataMap::new();
-        metadata.insert(TIMEOUT, timeout.parse().expect("a plain value"));
-        patience_us(&metadata)
+        let mut headers = HeaderMap::new();
+        headers.insert(TIMEOUT, timeout.parse().expect("a plain value"));
+        patience_us(&headers)
     }
 
     #[test]
@@ -52,13 +52,13 @@ mod tests {
 
     #[test]
     fn who_says_nothing_that_grpc_knows_waits_as_long_as_we_do() {
-        assert_eq!(patience_us(&MetadataMap::new()), u64::MAX);
+        assert_eq!(patience_us(&HeaderMap::new()), u64::MAX);
         for odd in ["", "m", "250", "250x", "+25m", "-5m", "1.5S", "123456789m", "2é"] {
-            let mut metadata = MetadataMap::new();
+            let mut headers = HeaderMap::new();
             if let Ok(odd) = odd.parse() {
-                metadata.insert(TIMEOUT, odd);
+                headers.insert(TIMEOUT, odd);
             }
-            assert_eq!(patience_us(&metadata), u64::MAX, "{odd}");
+            assert_eq!(patience_us(&headers), u64::MAX, "{odd}");
         }
     }
 }

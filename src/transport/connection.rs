@@ -1,14 +1,17 @@
 //! One HTTP/2 connection, from its first byte to its last.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http2;
+use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tonic::service::Routes;
 
 use super::preface;
 
@@ -44,8 +47,37 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long it may take to say so.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What is served on a connection.
+pub trait Services:
+    Service<
+        Request<Incoming>,
+        Response = Response<Self::Reply>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+    type Reply: Body<Data = Bytes, Error: Error + Send + Sync> + Send + 'static;
+}
+
+impl<S, B> Services for S
+where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Error + Send + Sync> + Send + 'static,
+{
+    type Reply = B;
+}
+
 /// Serves until the peer leaves, or until told to stop and all accepted calls are answered.
-pub async fn serve(stream: TcpStream, routes: Routes, mut stop: watch::Receiver<bool>) {
+pub async fn serve(stream: TcpStream, services: impl Services, mut stop: watch::Receiver<bool>) {
     let greeted = tokio::select! {
         greeted = preface::read(stream) => greeted,
         // Who has not said a word yet has asked nothing.
@@ -58,8 +90,7 @@ pub async fn serve(stream: TcpStream, routes: Routes, mut stop: watch::Receiver<
             return;
         }
     };
-    let service = TowerToHyperService::new(routes);
-    let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), services));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = super::stopped(&mut stop) => {

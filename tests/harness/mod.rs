@@ -99,7 +99,7 @@ impl Server {
         let http = people.listener.local_addr().expect("a bound listener has an address");
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or(()) };
-        let parts = Parts { listener, people, gate: gate.clone(), data: None };
+        let parts = Parts { listener, people, gate: gate.clone(), data: None, hot: true };
         let running = tokio::spawn(server::run(parts, stopped, drain_deadline));
         Server { addr, http, clock, gate, stop, running }
     }
