@@ -68,7 +68,9 @@ pub fn decide_in_manner<'a>(
     manner: Manner<'_>,
 ) -> Verdict<'a> {
     let domain = rules.domain(query.domain);
-    if let Some(domain) = domain
+    // Whoever has stood in line must leave it, whatever the rules have become meanwhile.
+    let stood = manner.turn.as_ref().is_some_and(|turn| turn.place.is_some());
+    if let Some(domain) = domain.filter(|_| !stood)
         && let Some(verdict) = plain::decide(domain, store, query, now, manner.tells)
     {
         return verdict;

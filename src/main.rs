@@ -13,6 +13,9 @@ use tollgate::cli::{check, schema, serve};
 use tollgate::settings::{self, Check, Command, Log, LogFormat, Serve};
 use tracing_subscriber::EnvFilter;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Wrong usage, as clap and most programs number it.
 const USAGE: u8 = 2;
 
@@ -63,7 +66,9 @@ fn told(done: Result<Done, export::Error>) -> Result<(), String> {
 }
 
 fn run_serve(settings: &Serve) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // Calls have threads of their own; what is left is accepting, sweeping and reloading.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| format!("error: cannot start: {error}"))?;
     let served = runtime.block_on(async {
         let (signals, hurry) =

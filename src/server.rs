@@ -6,11 +6,13 @@
 
 mod keeping;
 mod people;
+mod workers;
 
 pub use self::keeping::{Data, Error};
 pub use self::people::People;
 
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +25,10 @@ use tokio::time::MissedTickBehavior;
 use crate::gate::Gate;
 use crate::grpc::{self, Health};
 use crate::store::SHARDS;
-use crate::transport::{self, Drained};
+use crate::transport::Drained;
 
 use self::keeping::Keeping;
+use self::workers::Workers;
 
 /// All counters are looked through once in this time for those that expired.
 const SWEEP_ROUND: Duration = Duration::from_secs(60);
@@ -47,6 +50,8 @@ pub struct Parts {
     pub data: Option<Data>,
     /// Whether `ShouldRateLimit` is answered ahead of tonic's routes, or by them as all else is.
     pub hot: bool,
+    /// How many threads serve connections.
+    pub threads: NonZeroUsize,
 }
 
 /// Serves until `stop` ends, then drains within `drain_deadline`.
@@ -59,14 +64,16 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     drain_deadline: Duration,
 ) -> Result<Drained, Error> {
-    let Parts { listener, people, gate, data, hot } = parts;
+    let Parts { listener, people, gate, data, hot, threads } = parts;
     let mut stop = pin!(stop);
     let people = people.start(gate.clone(), drain_deadline).map_err(Error::People)?;
     let mut health = Health::starting().await;
     let routes = grpc::routes(gate.clone(), &health);
     let services = grpc::services(hot.then(|| gate.clone()), routes);
     let (stopping, stopped) = watch::channel(false);
-    let mut serving = tokio::spawn(transport::serve(listener, services, stopped, drain_deadline));
+    let workers = Workers::start(threads, services, &stopped, drain_deadline);
+    let workers = workers.map_err(Error::Workers)?;
+    let mut serving = tokio::spawn(workers.serve(listener, stopped));
     let sweeping = tokio::spawn(sweep(gate.clone()));
     let kept = tokio::select! {
         kept = keep(&gate, data) => Some(kept),

@@ -4,6 +4,7 @@
 //! and this release does not are known here, so that using one is an error that says so.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -114,6 +115,10 @@ pub struct Serve {
     /// How long to wait for another server to let go of the data directory.
     #[arg(long, value_name = "SECONDS", default_value = "60", env = "TOLLGATE_LOCK_WAIT_SECONDS")]
     pub lock_wait_seconds: u32,
+
+    /// How many threads serve calls; by default one for each core that the process may use.
+    #[arg(long, value_name = "NUMBER", env = "TOLLGATE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
 
     /// Answer ShouldRateLimit ahead of the gRPC library, which costs half as much.
     ///

@@ -5,6 +5,7 @@
 
 mod accept;
 mod connection;
+mod desk;
 pub mod people;
 mod preface;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 use self::accept::Backoff;
 pub use self::connection::Services;
+pub use self::desk::{Desk, desk, distribute, work};
 
 /// Open connections. A mesh opens one for each worker of each proxy, so this serves thousands of
 /// proxies; beyond it, new ones wait in the listener's queue instead of taking memory.
@@ -26,19 +28,6 @@ const CONNECTIONS_MAX: usize = 16_384;
 pub struct Drained {
     /// Connections cut at the deadline with calls still open.
     pub cut: usize,
-}
-
-/// Serves `services` until `stop` turns true, then takes no more connections, tells the open ones
-/// to finish what they have accepted, and cuts what is left after `drain_deadline`.
-pub async fn serve(
-    listener: TcpListener,
-    services: impl Services,
-    stop: watch::Receiver<bool>,
-    drain_deadline: Duration,
-) -> Drained {
-    let bounds = Bounds { connections_max: CONNECTIONS_MAX, drain_deadline };
-    let connection = |stream| connection::serve(stream, services.clone(), stop.clone());
-    accept_until_stopped(listener, stop.clone(), bounds, connection).await
 }
 
 /// How much is accepted, and how long the end may take.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +87,11 @@ where
         signals.stop.await;
         tracing::info!("draining");
     };
-    let parts = Parts { listener, people, gate, data, hot: serve.hot_path };
+    let threads = serve.threads.unwrap_or_else(|| {
+        // Cores that this process may use, by its affinity and its cgroup's quota.
+        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+    });
+    let parts = Parts { listener, people, gate, data, hot: serve.hot_path, threads };
     let served = server::run(parts, stop, drain_deadline).await;
     reloading.abort();
     match served?.cut {

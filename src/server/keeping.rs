@@ -34,6 +34,8 @@ pub enum Error {
     Unusable { path: PathBuf, why: io::Error },
     #[error("cannot start the side for people: {0}")]
     People(io::Error),
+    #[error("cannot start the threads that serve calls: {0}")]
+    Workers(io::Error),
     #[error(transparent)]
     Journal(#[from] journal::Error),
 }

@@ -20,6 +20,7 @@ pub mod tools;
 pub mod yaml;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,9 @@ pub const NOON: Timestamp = Timestamp::from_secs(1_773_144_000);
 
 /// Nothing here takes longer, unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Enough that connections are spread, and few enough for many servers at once.
+const THREADS: NonZeroUsize = NonZeroUsize::new(2).expect("two is above nothing");
 
 /// The secret of test servers, so that failures repeat.
 pub const KEY: HashKey = HashKey::from_bytes([42; 16]);
@@ -99,7 +103,8 @@ impl Server {
         let http = people.listener.local_addr().expect("a bound listener has an address");
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or(()) };
-        let parts = Parts { listener, people, gate: gate.clone(), data: None, hot: true };
+        let parts =
+            Parts { listener, people, gate: gate.clone(), data: None, hot: true, threads: THREADS };
         let running = tokio::spawn(server::run(parts, stopped, drain_deadline));
         Server { addr, http, clock, gate, stop, running }
     }

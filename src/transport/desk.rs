@@ -1,0 +1,116 @@
+//! How connections come from the one who accepts them to those who serve them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::accept::{self, Backoff};
+use super::connection::{self, Services};
+use super::{CONNECTIONS_MAX, Drained, drain, stopped};
+
+/// The number stands alone: no other memory is published through it.
+const RELAXED: Ordering = Ordering::Relaxed;
+
+/// Where connections are handed in for one thread.
+#[derive(Debug)]
+pub struct Desk {
+    arrivals: mpsc::UnboundedSender<Arrival>,
+    /// Connections that were handed in here and are open.
+    open: Arc<AtomicUsize>,
+}
+
+/// What comes to one thread.
+#[derive(Debug)]
+pub struct Arriving(mpsc::UnboundedReceiver<Arrival>);
+
+/// A connection on its way, and what it holds as long as it is open.
+#[derive(Debug)]
+struct Arrival {
+    stream: std::net::TcpStream,
+    place: Place,
+}
+
+/// One of the connections that there may be.
+#[derive(Debug)]
+struct Place {
+    open: Arc<AtomicUsize>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, RELAXED);
+    }
+}
+
+/// A desk, and what is handed in there. What waits is bounded by the connections there may be.
+pub fn desk() -> (Desk, Arriving) {
+    let (arrivals, arriving) = mpsc::unbounded_channel();
+    (Desk { arrivals, open: Arc::default() }, Arriving(arriving))
+}
+
+impl Desk {
+    fn hand_in(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        // Each thread reads by its own poller, so the stream leaves this one's. One that cannot is
+        // one that has just broken.
+        let Ok(stream) = stream.into_std() else { return };
+        self.open.fetch_add(1, RELAXED);
+        let place = Place { open: self.open.clone(), _permit: permit };
+        // A thread that has ended takes nothing more, and the connection is closed.
+        let _ = self.arrivals.send(Arrival { stream, place });
+    }
+}
+
+/// Accepts until told to stop, and hands each connection in where fewest are open.
+pub async fn distribute(listener: TcpListener, desks: Vec<Desk>, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut backoff = Backoff::default();
+    loop {
+        let accepted = async {
+            let permit = places.clone().acquire_owned().await.ok();
+            (permit, accept::accept(&listener, &mut backoff).await)
+        };
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return,
+            (permit, stream) = accepted => {
+                let fewest = desks.iter().min_by_key(|desk| desk.open.load(RELAXED));
+                if let (Some(permit), Some(desk)) = (permit, fewest) {
+                    desk.hand_in(stream, permit);
+                }
+            }
+        }
+    }
+}
+
+/// Serves what arrives until told to stop; then tells the open connections to finish what they
+/// have accepted, and cuts what is left after `drain_deadline`.
+pub async fn work(
+    Arriving(mut arriving): Arriving,
+    services: impl Services,
+    mut stop: watch::Receiver<bool>,
+    drain_deadline: Duration,
+) -> Drained {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            _ = connections.join_next(), if !connections.is_empty() => {}
+            arrival = arriving.recv() => {
+                let Some(Arrival { stream, place }) = arrival else { break };
+                let Ok(stream) = TcpStream::from_std(stream) else { continue };
+                let serving = connection::serve(stream, services.clone(), stop.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+        }
+    }
+    drain(connections, drain_deadline).await
+}
