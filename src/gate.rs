@@ -290,8 +290,7 @@ impl Gate {
 
     /// Lets a call wait until it is to be decided again, and returns its place.
     pub async fn wait(&self, wait: Wait) -> Place {
-        let Wait { wait_us, mut place } = wait;
-        let since = self.now();
+        let Wait { since, wait_us, mut place } = wait;
         let waited_us = tokio::select! {
             // Of the two the timer is true also while the system's clock is being set.
             () = self.clock.until(since.plus(wait_us)) => wait_us.max(self.now().since(since)),

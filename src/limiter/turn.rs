@@ -12,6 +12,7 @@ use crate::key::CounterKey;
 use crate::limit::OnExceed;
 use crate::queue::{Ended, Lines, Open, Place, STANDS_MAX};
 use crate::store::{Applied, Hit};
+use crate::time::Timestamp;
 
 use super::resolve::Resolved;
 
@@ -34,6 +35,8 @@ pub struct Turn<'t> {
 /// to be decided again.
 #[derive(Debug)]
 pub struct Wait {
+    /// When it was told to wait.
+    pub since: Timestamp,
     pub wait_us: u64,
     pub place: Place,
 }
@@ -106,7 +109,7 @@ impl<'t> Queued<'t> {
         let place = turn.and_then(|turn| turn.place);
         if let Some(wait_us) = applied.wait_us {
             let place = open.stand(place, stands(&call.hits));
-            return Some(Box::new(Wait { wait_us, place }));
+            return Some(Box::new(Wait { since: call.now, wait_us, place }));
         }
         match place {
             Some(place) if applied.admitted => open.leave(place, Ended::Admitted),
