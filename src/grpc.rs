@@ -21,7 +21,7 @@ pub mod to_proto;
 pub mod wire;
 
 pub use self::health::Health;
-pub use self::hot::services;
+pub use self::hot::Hot;
 
 use std::sync::Arc;
 

@@ -17,15 +17,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 
 use crate::gate::Gate;
-use crate::grpc::{self, Health};
+use crate::grpc::{self, Health, Hot};
 use crate::store::SHARDS;
-use crate::transport::Drained;
+use crate::transport::{Drained, Served};
 
 use self::keeping::Keeping;
 use self::workers::Workers;
@@ -69,9 +70,10 @@ pub async fn run(
     let people = people.start(gate.clone(), drain_deadline).map_err(Error::People)?;
     let mut health = Health::starting().await;
     let routes = grpc::routes(gate.clone(), &health);
-    let services = grpc::services(hot.then(|| gate.clone()), routes);
+    let services = TowerToHyperService::new(routes);
+    let served = Served { method: hot.then(|| Hot::new(gate.clone())), services };
     let (stopping, stopped) = watch::channel(false);
-    let workers = Workers::start(threads, services, &stopped, drain_deadline);
+    let workers = Workers::start(threads, &served, &stopped, drain_deadline);
     let workers = workers.map_err(Error::Workers)?;
     let mut serving = tokio::spawn(workers.serve(listener, stopped));
     let sweeping = tokio::spawn(sweep(gate.clone()));

@@ -6,8 +6,13 @@
 mod accept;
 mod connection;
 mod desk;
+mod exchange;
+mod http2;
+mod library;
 pub mod people;
 mod preface;
+mod silence;
+mod waiting;
 
 use std::time::Duration;
 
@@ -16,8 +21,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::accept::Backoff;
-pub use self::connection::Services;
+pub use self::connection::Served;
 pub use self::desk::{Desk, desk, distribute, work};
+pub use self::http2::{Answered, Later, Method, Refusal};
+pub use self::library::Services;
 
 /// Open connections. A mesh opens one for each worker of each proxy, so this serves thousands of
 /// proxies; beyond it, new ones wait in the listener's queue instead of taking memory.

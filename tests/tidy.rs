@@ -67,6 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
+    ("transport", &["audit"]),
     (
         "grpc",
         &[
@@ -81,10 +82,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "quota",
             "store",
             "time",
+            "transport",
         ],
     ),
     ("http", &["audit", "directory", "gate", "grpc", "key", "quota", "store", "time"]),
-    ("transport", &["audit"]),
     ("server", &["audit", "gate", "grpc", "http", "notify", "quota", "store", "time", "transport"]),
     ("settings", &[]),
     (

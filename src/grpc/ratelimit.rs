@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use tonic::{Request, Response, Status};
 
 use crate::answer::{self, Answer};
@@ -22,6 +21,16 @@ use super::{from_proto, patience, to_proto};
 pub enum Decided<R> {
     Answered(R, Option<Ticket>),
     Waits(Box<Wait>),
+}
+
+impl<R> Decided<R> {
+    /// The same with another answer.
+    pub fn with<S>(self, answer: impl FnOnce() -> S) -> Decided<S> {
+        match self {
+            Decided::Answered(_, ticket) => Decided::Answered(answer(), ticket),
+            Decided::Waits(wait) => Decided::Waits(wait),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -47,13 +56,12 @@ impl RateLimit {
     pub fn decide<R>(
         &self,
         query: &Query<'_>,
-        headers: &HeaderMap,
+        patience_us: &dyn Fn() -> u64,
         place: Option<Place>,
         write: impl FnOnce(&Verdict<'_>, Option<Answer<'_>>) -> R,
     ) -> Decided<R> {
-        let patience_us = || patience::patience_us(headers);
         let rules = self.gate.rules();
-        let mut verdict = self.gate.decide_or_wait(&rules, query, &patience_us, place);
+        let mut verdict = self.gate.decide_or_wait(&rules, query, patience_us, place);
         if let Some(wait) = verdict.wait.take() {
             return Decided::Waits(wait);
         }
@@ -107,7 +115,9 @@ impl RateLimitService for RateLimit {
         self.is_open()?;
         let decide = |place| {
             let query = from_proto::query(request.get_ref())?;
-            Ok(self.decide(&query, request.metadata().as_ref(), place, to_proto::response))
+            let timeout = request.metadata().as_ref().get(patience::TIMEOUT);
+            let patience_us = || patience::patience_us(timeout.map(|it| it.as_bytes()));
+            Ok(self.decide(&query, &patience_us, place, to_proto::response))
         };
         let decided = decide(None)?;
         self.answered(decided, |place| decide(Some(place))).await.map(Response::new)

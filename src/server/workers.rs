@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::transport::{self, Desk, Drained, Services};
+use crate::transport::{self, Desk, Drained, Method, Served, Services};
 
 /// All threads that serve connections.
 pub struct Workers {
@@ -47,9 +47,9 @@ impl Workers {
     /// # Errors
     ///
     /// If the system has no thread or no file descriptor left for one.
-    pub fn start(
+    pub fn start<M: Method, S: Services>(
         threads: NonZeroUsize,
-        services: impl Services,
+        served: &Served<M, S>,
         stop: &watch::Receiver<bool>,
         drain_deadline: Duration,
     ) -> io::Result<Workers> {
@@ -58,10 +58,10 @@ impl Workers {
         for number in 0..threads.get() {
             let (desk, arriving) = transport::desk();
             let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-            let (services, stop) = (services.clone(), stop.clone());
+            let (served, stop) = (served.clone(), stop.clone());
             let mut leaving = Leaving { drained: None, ends: leaving.clone() };
             let work = move || {
-                let work = transport::work(arriving, services, stop, drain_deadline);
+                let work = transport::work(arriving, served, stop, drain_deadline);
                 leaving.having(runtime.block_on(work));
             };
             thread::Builder::new().name(format!("calls-{number}")).spawn(work)?;

@@ -9,7 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::accept::{self, Backoff};
-use super::connection::{self, Services};
+use super::connection::{self, Served};
+use super::http2::Method;
+use super::library::Services;
 use super::{CONNECTIONS_MAX, Drained, drain, stopped};
 
 /// The number stands alone: no other memory is published through it.
@@ -89,9 +91,9 @@ pub async fn distribute(listener: TcpListener, desks: Vec<Desk>, mut stop: watch
 
 /// Serves what arrives until told to stop; then tells the open connections to finish what they
 /// have accepted, and cuts what is left after `drain_deadline`.
-pub async fn work(
+pub async fn work<M: Method, S: Services>(
     Arriving(mut arriving): Arriving,
-    services: impl Services,
+    served: Served<M, S>,
     mut stop: watch::Receiver<bool>,
     drain_deadline: Duration,
 ) -> Drained {
@@ -104,7 +106,7 @@ pub async fn work(
             arrival = arriving.recv() => {
                 let Some(Arrival { stream, place }) = arrival else { break };
                 let Ok(stream) = TcpStream::from_std(stream) else { continue };
-                let serving = connection::serve(stream, services.clone(), stop.clone());
+                let serving = connection::serve(stream, served.clone(), stop.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);

@@ -9,8 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What every HTTP/2 client says first (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use super::http2::PREFACE;
 
 /// A proxy says it with its first packet. Whoever takes longer than this holds a place for
 /// nothing.
@@ -30,21 +29,24 @@ const WRONG_PROTOCOL: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     \r\n\
     This port speaks gRPC, that is HTTP/2 without TLS. Try: grpcurl -plaintext HOST:PORT list\n";
 
-/// Reads the preface, and returns the stream as if nothing had been read of it.
+/// Reads the preface.
 ///
 /// # Errors
 ///
 /// If the peer goes away, is silent, or says something else.
-pub async fn read(
-    mut stream: TcpStream,
-) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-    if first_words(&mut stream).await? != PREFACE {
+pub async fn http2<I: AsyncRead + AsyncWrite + Unpin>(stream: &mut I) -> io::Result<()> {
+    if first_words(stream).await? != PREFACE {
         // What becomes of the explanation is the other side's business.
         let _ = tokio::time::timeout(FAREWELL, explain(stream)).await;
         return Err(io::Error::new(io::ErrorKind::InvalidData, "not HTTP/2"));
     }
-    let (rest, writer) = stream.into_split();
-    Ok(tokio::io::join(PREFACE.chain(rest), writer))
+    Ok(())
+}
+
+/// A stream whose preface has been read, as if it had not.
+pub fn again<I: AsyncRead + AsyncWrite>(stream: I) -> impl AsyncRead + AsyncWrite + Unpin {
+    let (rest, writer) = tokio::io::split(stream);
+    tokio::io::join(PREFACE.chain(rest), writer)
 }
 
 /// Reads until it is certain whether HTTP/1 or HTTP/2 comes, and returns the stream as if nothing
@@ -61,15 +63,15 @@ pub async fn either(
     Ok(tokio::io::join(words.chain(rest), writer))
 }
 
-async fn explain(mut stream: TcpStream) -> io::Result<()> {
+async fn explain<I: AsyncRead + AsyncWrite + Unpin>(stream: &mut I) -> io::Result<()> {
     stream.write_all(WRONG_PROTOCOL).await?;
     stream.shutdown().await?;
-    tokio::io::copy(&mut stream.take(UNREAD_BYTES_MAX), &mut tokio::io::sink()).await?;
+    tokio::io::copy(&mut (&mut *stream).take(UNREAD_BYTES_MAX), &mut tokio::io::sink()).await?;
     Ok(())
 }
 
 /// The preface, or as much as shows that what comes is something else.
-async fn first_words(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+async fn first_words<I: AsyncRead + Unpin>(stream: &mut I) -> io::Result<Vec<u8>> {
     let reading = async {
         let mut words = Vec::with_capacity(PREFACE.len());
         while words.len() < PREFACE.len() && PREFACE.starts_with(&words) {
