@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
@@ -26,7 +25,7 @@ use tokio::time::MissedTickBehavior;
 use crate::gate::Gate;
 use crate::grpc::{self, Health, Hot};
 use crate::store::SHARDS;
-use crate::transport::{Drained, Served};
+use crate::transport::{Drained, Listeners, Served};
 
 use self::keeping::Keeping;
 use self::workers::Workers;
@@ -45,7 +44,7 @@ const SWEEP_SHARDS: usize =
 #[derive(Debug)]
 pub struct Parts {
     /// Where decisions are asked for.
-    pub listener: TcpListener,
+    pub listeners: Listeners,
     pub people: People,
     pub gate: Arc<Gate>,
     pub data: Option<Data>,
@@ -65,7 +64,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     drain_deadline: Duration,
 ) -> Result<Drained, Error> {
-    let Parts { listener, people, gate, data, hot, threads } = parts;
+    let Parts { listeners, people, gate, data, hot, threads } = parts;
     let mut stop = pin!(stop);
     let people = people.start(gate.clone(), drain_deadline).map_err(Error::People)?;
     let mut health = Health::starting().await;
@@ -75,7 +74,7 @@ pub async fn run(
     let (stopping, stopped) = watch::channel(false);
     let workers = Workers::start(threads, &served, &stopped, drain_deadline);
     let workers = workers.map_err(Error::Workers)?;
-    let mut serving = tokio::spawn(workers.serve(listener, stopped));
+    let mut serving = tokio::spawn(workers.serve(listeners, stopped));
     let sweeping = tokio::spawn(sweep(gate.clone()));
     let kept = tokio::select! {
         kept = keep(&gate, data) => Some(kept),

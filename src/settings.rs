@@ -72,6 +72,12 @@ pub struct Serve {
     )]
     pub grpc: SocketAddr,
 
+    /// A Unix socket on which gRPC is served beside the address.
+    ///
+    /// Its owner and group may connect. A file PATH.lock beside it keeps two servers apart.
+    #[arg(long, value_name = "PATH", env = "TOLLGATE_UDS")]
+    pub uds: Option<PathBuf>,
+
     /// Where people's side is served: health, metrics, usage and its mending, as JSON and gRPC.
     #[arg(
         long,
@@ -139,9 +145,6 @@ pub struct Serve {
 /// Flags of the interface that this release does not serve.
 #[derive(Debug, Args)]
 struct NotYet {
-    #[arg(long, hide = true, env = "TOLLGATE_UDS", value_parser = not_yet("a Unix socket"))]
-    uds: Option<String>,
-
     #[arg(
         long,
         hide = true,
@@ -226,10 +229,6 @@ pub enum LogFormat {
 /// clap does it; rules files are where the many mistakes are, and those are told all at once.
 pub fn read() -> Result<Settings, clap::Error> {
     Settings::try_parse()
-}
-
-fn not_yet(what: &'static str) -> impl Fn(&str) -> Result<String, String> + Clone {
-    not_yet_but(what, "")
 }
 
 /// Refuses all values but one, and none, as an empty variable in the environment gives.

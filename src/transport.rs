@@ -12,6 +12,7 @@ mod library;
 pub mod people;
 mod preface;
 mod silence;
+mod unix;
 mod waiting;
 
 use std::time::Duration;
@@ -22,9 +23,10 @@ use tokio::task::JoinSet;
 
 use self::accept::Backoff;
 pub use self::connection::Served;
-pub use self::desk::{Desk, desk, distribute, work};
+pub use self::desk::{Desk, Listeners, desk, distribute, work};
 pub use self::http2::{Answered, Later, Method, Refusal};
 pub use self::library::Services;
+pub use self::unix::Unix;
 
 /// Open connections. A mesh opens one for each worker of each proxy, so this serves thousands of
 /// proxies; beyond it, new ones wait in the listener's queue instead of taking memory.

@@ -91,8 +91,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "audit", "config", "gate", "http", "key", "limit", "rules", "server", "settings",
-            "store", "time",
+            "audit",
+            "config",
+            "gate",
+            "http",
+            "key",
+            "limit",
+            "rules",
+            "server",
+            "settings",
+            "store",
+            "time",
+            "transport",
         ],
     ),
 ];

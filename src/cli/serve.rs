@@ -24,6 +24,7 @@ use crate::server::{self, Data, Parts, People};
 use crate::settings::Serve;
 use crate::store::journal::{Home, Shared};
 use crate::time::{Clock, SECOND_US};
+use crate::transport::{Listeners, Unix};
 
 /// The audit log's name in the data directory.
 const AUDIT_LOG: &str = "audit.log";
@@ -35,6 +36,11 @@ pub enum Error {
     Rules(#[from] Rejected),
     #[error("error: cannot listen on {addr}: {why}; choose another address with {flag}")]
     Listen { addr: SocketAddr, flag: &'static str, why: io::Error },
+    #[error(
+        "error: cannot listen on the Unix socket {path}: {why}; choose another path with --uds",
+        path = path.display()
+    )]
+    Unix { path: PathBuf, why: io::Error },
     #[error("error: cannot use the token file {path}: {why}", path = path.display())]
     Token { path: PathBuf, why: Unfit },
     #[error("error: cannot write the audit log {path}: {why}", path = path.display())]
@@ -75,6 +81,7 @@ where
         refuse_strict(&rules)?;
     }
     let (listener, addr) = listen(serve.grpc, "--grpc").await?;
+    let unix = serve.uds.as_deref().map(unix).transpose()?;
     let people = people(serve).await?;
     tracing::info!(%addr, rules = check::summary(&rules), "serving gRPC");
     let lock_wait = Duration::from_secs(serve.lock_wait_seconds.into());
@@ -91,7 +98,8 @@ where
         // Cores that this process may use, by its affinity and its cgroup's quota.
         std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
     });
-    let parts = Parts { listener, people, gate, data, hot: serve.hot_path, threads };
+    let listeners = Listeners { tcp: listener, unix };
+    let parts = Parts { listeners, people, gate, data, hot: serve.hot_path, threads };
     let served = server::run(parts, stop, drain_deadline).await;
     reloading.abort();
     match served?.cut {
@@ -106,6 +114,12 @@ async fn listen(addr: SocketAddr, flag: &'static str) -> Result<(TcpListener, So
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
     let addr = listener.local_addr().unwrap_or(addr);
     Ok((listener, addr))
+}
+
+fn unix(path: &Path) -> Result<Unix, Error> {
+    let bound = Unix::bind(path).map_err(|why| Error::Unix { path: path.to_owned(), why })?;
+    tracing::info!(path = %path.display(), "serving gRPC on a Unix socket");
+    Ok(bound)
 }
 
 /// The side for people: its port, its token and its audit log.

@@ -9,11 +9,10 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::transport::{self, Desk, Drained, Method, Served, Services};
+use crate::transport::{self, Desk, Drained, Listeners, Method, Served, Services};
 
 /// All threads that serve connections.
 pub struct Workers {
@@ -70,12 +69,12 @@ impl Workers {
         Ok(Workers { desks, ends })
     }
 
-    /// Gives the threads what the listener accepts, until told to stop, and then waits for them.
+    /// Gives the threads what the listeners accept, until told to stop, and then waits for them.
     ///
     /// # Panics
     ///
     /// If one of the threads did.
-    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Drained {
+    pub async fn serve(self, listeners: Listeners, stop: watch::Receiver<bool>) -> Drained {
         let Workers { desks, mut ends } = self;
         let mut drained = Drained { cut: 0 };
         let mut working = desks.len();
@@ -86,7 +85,7 @@ impl Workers {
             working > 0
         };
         tokio::select! {
-            () = transport::distribute(listener, desks, stop) => {}
+            () = transport::distribute(listeners, desks, stop) => {}
             end = ends.recv() => if !leave(end) { return drained },
         }
         while leave(ends.recv().await) {}

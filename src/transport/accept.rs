@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use super::unix::Unix;
 
 /// The first wait after a failure. Errors such as running out of file descriptors last until some
 /// connection ends; trying again at once would only burn a core.
@@ -30,15 +32,39 @@ impl Backoff {
     }
 }
 
+/// Where connections come from.
+pub trait Listener {
+    type Stream;
+
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // An answer is one small packet; it must not wait for another to fill it up. A stream that
+        // refuses the option still works.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+impl Listener for Unix {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        self.accept().await
+    }
+}
+
 /// The next connection, however long errors last.
-pub async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> TcpStream {
+pub async fn accept<L: Listener>(listener: &L, backoff: &mut Backoff) -> L::Stream {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        match listener.next().await {
+            Ok(stream) => {
                 *backoff = Backoff::default();
-                // An answer is one small packet; it must not wait for another to fill it up. A
-                // stream that refuses the option still works.
-                let _ = stream.set_nodelay(true);
                 return stream;
             }
             Err(error) if concerns_one_connection(&error) => {}

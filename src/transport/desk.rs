@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -12,6 +12,7 @@ use super::accept::{self, Backoff};
 use super::connection::{self, Served};
 use super::http2::Method;
 use super::library::Services;
+use super::unix::Unix;
 use super::{CONNECTIONS_MAX, Drained, drain, stopped};
 
 /// The number stands alone: no other memory is published through it.
@@ -32,8 +33,22 @@ pub struct Arriving(mpsc::UnboundedReceiver<Arrival>);
 /// A connection on its way, and what it holds as long as it is open.
 #[derive(Debug)]
 struct Arrival {
-    stream: std::net::TcpStream,
+    stream: Stream,
     place: Place,
+}
+
+/// A stream between two pollers.
+#[derive(Debug)]
+enum Stream {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// Where calls may come from.
+#[derive(Debug)]
+pub struct Listeners {
+    pub tcp: TcpListener,
+    pub unix: Option<Unix>,
 }
 
 /// One of the connections that there may be.
@@ -56,10 +71,7 @@ pub fn desk() -> (Desk, Arriving) {
 }
 
 impl Desk {
-    fn hand_in(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        // Each thread reads by its own poller, so the stream leaves this one's. One that cannot is
-        // one that has just broken.
-        let Ok(stream) = stream.into_std() else { return };
+    fn hand_in(&self, stream: Stream, permit: OwnedSemaphorePermit) {
         self.open.fetch_add(1, RELAXED);
         let place = Place { open: self.open.clone(), _permit: permit };
         // A thread that has ended takes nothing more, and the connection is closed.
@@ -67,21 +79,38 @@ impl Desk {
     }
 }
 
+impl Listeners {
+    /// The next stream, off the poller that it came by: each thread reads by its own. None is one
+    /// that has just broken.
+    async fn accept(&self, tcp: &mut Backoff, unix: &mut Backoff) -> Option<Stream> {
+        let from_unix = async {
+            match &self.unix {
+                Some(listener) => accept::accept(listener, unix).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            stream = accept::accept(&self.tcp, tcp) => stream.into_std().ok().map(Stream::Tcp),
+            stream = from_unix => stream.into_std().ok().map(Stream::Unix),
+        }
+    }
+}
+
 /// Accepts until told to stop, and hands each connection in where fewest are open.
-pub async fn distribute(listener: TcpListener, desks: Vec<Desk>, mut stop: watch::Receiver<bool>) {
+pub async fn distribute(listeners: Listeners, desks: Vec<Desk>, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut backoff = Backoff::default();
+    let (mut tcp, mut unix) = (Backoff::default(), Backoff::default());
     loop {
         let accepted = async {
             let permit = places.clone().acquire_owned().await.ok();
-            (permit, accept::accept(&listener, &mut backoff).await)
+            (permit, listeners.accept(&mut tcp, &mut unix).await)
         };
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
             (permit, stream) = accepted => {
                 let fewest = desks.iter().min_by_key(|desk| desk.open.load(RELAXED));
-                if let (Some(permit), Some(desk)) = (permit, fewest) {
+                if let (Some(permit), Some(stream), Some(desk)) = (permit, stream, fewest) {
                     desk.hand_in(stream, permit);
                 }
             }
@@ -105,14 +134,31 @@ pub async fn work<M: Method, S: Services>(
             _ = connections.join_next(), if !connections.is_empty() => {}
             arrival = arriving.recv() => {
                 let Some(Arrival { stream, place }) = arrival else { break };
-                let Ok(stream) = TcpStream::from_std(stream) else { continue };
-                let serving = connection::serve(stream, served.clone(), stop.clone());
+                let (served, stop) = (served.clone(), stop.clone());
                 connections.spawn(async move {
-                    serving.await;
+                    serve(stream, served, stop).await;
                     drop(place);
                 });
             }
         }
     }
     drain(connections, drain_deadline).await
+}
+
+/// Serves a stream by this thread's poller. One that cannot be is one that has just broken.
+async fn serve<M: Method, S: Services>(
+    stream: Stream,
+    served: Served<M, S>,
+    stop: watch::Receiver<bool>,
+) {
+    match stream {
+        Stream::Tcp(stream) => {
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
+            connection::serve(stream, served, stop).await;
+        }
+        Stream::Unix(stream) => {
+            let Ok(stream) = UnixStream::from_std(stream) else { return };
+            connection::serve(stream, served, stop).await;
+        }
+    }
 }

@@ -18,6 +18,8 @@ mod reply;
 mod session;
 mod streams;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use self::frame::Reason;
 pub use self::relay::{LibraryEnded, PREFACE};

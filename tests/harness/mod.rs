@@ -14,6 +14,7 @@ pub mod jetpero;
 pub mod job_tracker;
 pub mod program;
 pub mod provider;
+pub mod raw;
 pub mod receiver;
 pub mod samples;
 pub mod tools;
@@ -40,7 +41,7 @@ use tollgate::key::HashKey;
 use tollgate::rules::RuleSet;
 use tollgate::server::{self, Parts, People};
 use tollgate::time::{ManualClock, Timestamp};
-use tollgate::transport::Drained;
+use tollgate::transport::{Drained, Listeners};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -81,14 +82,21 @@ impl Server {
     pub async fn start_with_drain(rules_text: &str, drain_deadline: Duration) -> Server {
         let clock = ManualClock::starting_at(NOON);
         let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
-        Server::start_parts(gate, clock, PeopleOf::default(), drain_deadline).await
+        Server::start_parts(gate, clock, PeopleOf::default(), drain_deadline, true).await
+    }
+
+    /// A server that answers `ShouldRateLimit` in place, or by the gRPC library as all else.
+    pub async fn start_way(rules_text: &str, hot: bool) -> Server {
+        let clock = ManualClock::starting_at(NOON);
+        let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
+        Server::start_parts(gate, clock, PeopleOf::default(), PATIENCE, hot).await
     }
 
     /// A server whose people's side is as the test says.
     pub async fn start_for(rules_text: &str, people: PeopleOf<'_>) -> Server {
         let clock = ManualClock::starting_at(NOON);
         let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
-        Server::start_parts(gate, clock, people, PATIENCE).await
+        Server::start_parts(gate, clock, people, PATIENCE, true).await
     }
 
     async fn start_parts(
@@ -96,6 +104,7 @@ impl Server {
         clock: ManualClock,
         people: PeopleOf<'_>,
         drain_deadline: Duration,
+        hot: bool,
     ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let addr = listener.local_addr().expect("a bound listener has an address");
@@ -103,8 +112,9 @@ impl Server {
         let http = people.listener.local_addr().expect("a bound listener has an address");
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or(()) };
+        let listeners = Listeners { tcp: listener, unix: None };
         let parts =
-            Parts { listener, people, gate: gate.clone(), data: None, hot: true, threads: THREADS };
+            Parts { listeners, people, gate: gate.clone(), data: None, hot, threads: THREADS };
         let running = tokio::spawn(server::run(parts, stopped, drain_deadline));
         Server { addr, http, clock, gate, stop, running }
     }
