@@ -220,6 +220,7 @@ async fn a_limit_from_metadata_stands_in_for_the_rules() {
 - actions: [{ request_headers: { header_name: x-key, descriptor_key: key } }]
   limit: { dynamic_metadata: { metadata_key: { key: contract, path: [{ key: limit }] } } }
 ",
+        ..Config::default()
     };
     let test = "envoy: override from metadata";
     let Some(edge) = Edge::start_with(test, TEN_A_MINUTE, config).await else { return };

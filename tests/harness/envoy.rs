@@ -69,7 +69,7 @@ static_resources:
               enable_retry_after_header: true
               rate_limit_service:
                 transport_api_version: V3
-                grpc_service: { envoy_grpc: { cluster_name: tollgate } }
+                grpc_service: { envoy_grpc: { cluster_name: CLUSTER } }
           - name: envoy.filters.http.router
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
@@ -78,14 +78,14 @@ static_resources:
     load_assignment:
       cluster_name: backend
       endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: BACKEND } } }] }]
-  - name: tollgate
+  - name: CLUSTER
     typed_extension_protocol_options:
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
         "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
         explicit_http_config: { http2_protocol_options: {} }
     load_assignment:
-      cluster_name: tollgate
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: TOLLGATE } } }] }]
+      cluster_name: CLUSTER
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { TOLLGATE } } }] }]
 "#;
 
 /// A client's view of an API behind Envoy, and the hands on what is behind it.
@@ -101,6 +101,10 @@ pub struct Config<'a> {
     pub rate_limits: &'a str,
     /// HTTP filters ahead of the rate limit filter.
     pub filters: &'a str,
+    /// What Envoy calls the server, if not `tollgate`; it says so in `:authority`.
+    pub cluster: Option<&'a str>,
+    /// A Unix socket of the server, where Envoy is not to come by TCP.
+    pub socket: Option<&'a Path>,
 }
 
 impl Edge {
@@ -111,11 +115,15 @@ impl Edge {
 
     pub async fn start_with(test: &str, rules: &str, config: Config<'_>) -> Option<Edge> {
         let binary = tools::find("envoy", test)?;
-        let server = Server::start(rules).await;
+        Some(Edge::before(&binary, Server::start(rules).await, config).await)
+    }
+
+    /// Starts the others for a server that a test has started.
+    pub async fn before(binary: &Path, server: Server, config: Config<'_>) -> Edge {
         let backend = Backend::start().await;
         let config = config.bootstrap(server.addr, backend.addr);
-        let envoy = Envoy::start(&binary, &format!("{ADMIN}\n{config}")).await;
-        Some(Edge { envoy, server, backend })
+        let envoy = Envoy::start(binary, &format!("{ADMIN}\n{config}")).await;
+        Edge { envoy, server, backend }
     }
 
     /// All three with a whole configuration of Envoy as it is shipped in `deploy/`: only addresses
@@ -198,11 +206,17 @@ impl Config<'_> {
     fn bootstrap(&self, tollgate: SocketAddr, backend: SocketAddr) -> String {
         let address =
             |addr: SocketAddr| format!("{{ address: {}, port_value: {} }}", addr.ip(), addr.port());
+        let tollgate = match self.socket {
+            Some(path) => format!("pipe: {{ path: {} }}", path.display()),
+            None => format!("socket_address: {}", address(tollgate)),
+        };
+        let cluster = format!("'{}'", self.cluster.unwrap_or("tollgate"));
         BOOTSTRAP
+            .replace("CLUSTER", &cluster)
             .replace("RATE_LIMITS", &indented(self.rate_limits, 20))
             .replace("FILTERS", &indented(self.filters, 10))
             .replace("BACKEND", &address(backend))
-            .replace("TOLLGATE", &address(tollgate))
+            .replace("TOLLGATE", &tollgate)
     }
 }
 

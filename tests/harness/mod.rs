@@ -41,7 +41,7 @@ use tollgate::key::HashKey;
 use tollgate::rules::RuleSet;
 use tollgate::server::{self, Parts, People};
 use tollgate::time::{ManualClock, Timestamp};
-use tollgate::transport::{Drained, Listeners};
+use tollgate::transport::{Drained, Listeners, Unix};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -82,29 +82,48 @@ impl Server {
     pub async fn start_with_drain(rules_text: &str, drain_deadline: Duration) -> Server {
         let clock = ManualClock::starting_at(NOON);
         let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
-        Server::start_parts(gate, clock, PeopleOf::default(), drain_deadline, true).await
+        Server::start_parts(
+            gate,
+            clock,
+            PeopleOf::default(),
+            Way { drain_deadline, ..Way::default() },
+        )
+        .await
     }
 
     /// A server that answers `ShouldRateLimit` in place, or by the gRPC library as all else.
     pub async fn start_way(rules_text: &str, hot: bool) -> Server {
         let clock = ManualClock::starting_at(NOON);
         let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
-        Server::start_parts(gate, clock, PeopleOf::default(), PATIENCE, hot).await
+        Server::start_parts(gate, clock, PeopleOf::default(), Way { hot, ..Way::default() }).await
+    }
+
+    /// A server that can also be reached by a Unix socket.
+    pub async fn start_at(rules_text: &str, socket: &Path) -> Server {
+        let clock = ManualClock::starting_at(NOON);
+        let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
+        let unix = Unix::bind(socket).expect("a free path");
+        Server::start_parts(
+            gate,
+            clock,
+            PeopleOf::default(),
+            Way { unix: Some(unix), ..Way::default() },
+        )
+        .await
     }
 
     /// A server whose people's side is as the test says.
     pub async fn start_for(rules_text: &str, people: PeopleOf<'_>) -> Server {
         let clock = ManualClock::starting_at(NOON);
         let gate = Arc::new(Gate::new(rules(rules_text), clock.clock()));
-        Server::start_parts(gate, clock, people, PATIENCE, true).await
+        Server::start_parts(gate, clock, people, Way::default()).await
     }
 
     async fn start_parts(
         gate: Arc<Gate>,
         clock: ManualClock,
         people: PeopleOf<'_>,
-        drain_deadline: Duration,
-        hot: bool,
+        way: Way,
     ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let addr = listener.local_addr().expect("a bound listener has an address");
@@ -112,7 +131,8 @@ impl Server {
         let http = people.listener.local_addr().expect("a bound listener has an address");
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or(()) };
-        let listeners = Listeners { tcp: listener, unix: None };
+        let Way { hot, unix, drain_deadline } = way;
+        let listeners = Listeners { tcp: listener, unix };
         let parts =
             Parts { listeners, people, gate: gate.clone(), data: None, hot, threads: THREADS };
         let running = tokio::spawn(server::run(parts, stopped, drain_deadline));
@@ -141,6 +161,20 @@ impl Server {
     pub fn begin_stop(self) -> impl Future<Output = Drained> {
         let _ = self.stop.send(());
         async { self.running.await.expect("no panic").expect("a memory server cannot fail") }
+    }
+}
+
+/// How calls come to a test's server, and how long its end may take.
+struct Way {
+    /// Whether the hot call is answered in place.
+    hot: bool,
+    unix: Option<Unix>,
+    drain_deadline: Duration,
+}
+
+impl Default for Way {
+    fn default() -> Way {
+        Way { hot: true, unix: None, drain_deadline: PATIENCE }
     }
 }
 
