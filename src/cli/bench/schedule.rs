@@ -1,0 +1,183 @@
+//! When each call of a run is sent, and when the run is over. Knows neither calls nor servers.
+//!
+//! A line is a task that makes one call after the other. Closed, each goes on at once. Open, calls
+//! are due at a steady rate, whatever became of those before: a line that is free takes what is
+//! due, one that is early goes to sleep, and the pacer wakes as many as there are calls due. So
+//! no call costs a timer or a task, and under full load nobody is woken at all.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::time::Stopwatch;
+
+/// The runtime's timers are good to a millisecond, which would be most of a latency measured
+/// here. A wait that is shorter than this is spent looking at the clock between other tasks.
+const SPIN: Duration = Duration::from_millis(2);
+
+/// The longest sleep, so that being told to stop does not go unheard.
+const NAP_MAX: Duration = Duration::from_millis(100);
+
+/// How a run goes, for one thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Calls a second; none if each line goes on at once.
+    pub rate: Option<f64>,
+    pub warm_up: Duration,
+    pub until: Until,
+}
+
+/// When enough has been measured.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    Time(Duration),
+    Calls(u64),
+}
+
+/// A call that is to be sent now.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// When it was due, from the start of the run.
+    pub meant_at: Duration,
+    /// Whether the warm-up is over.
+    pub measured: bool,
+}
+
+/// One thread's run.
+#[derive(Debug)]
+pub struct Schedule {
+    plan: Plan,
+    since: Stopwatch,
+    stop: Arc<AtomicBool>,
+    /// Calls handed out.
+    issued: Cell<u64>,
+    /// Of those, calls that are measured.
+    measured: Cell<u64>,
+    /// Lines that sleep, by connection, and whose connection is next: calls are spread over
+    /// connections evenly, and over the lines of one so that few are busy and stay in the cache.
+    idle: RefCell<Vec<Vec<Waker>>>,
+    next: Cell<usize>,
+    /// Told when a line goes to sleep.
+    freed: Notify,
+}
+
+impl Schedule {
+    /// Starts a run over so many connections.
+    pub fn start(plan: Plan, connections: usize, stop: Arc<AtomicBool>) -> Schedule {
+        Schedule {
+            plan,
+            since: Stopwatch::start(),
+            stop,
+            issued: Cell::new(0),
+            measured: Cell::new(0),
+            idle: RefCell::new(vec![Vec::new(); connections]),
+            next: Cell::new(0),
+            freed: Notify::new(),
+        }
+    }
+
+    /// How long the run has been going on.
+    pub fn now(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// How long the part that is measured has.
+    pub fn measured_for(&self) -> Duration {
+        self.now().saturating_sub(self.plan.warm_up)
+    }
+
+    /// The next call of a line of this connection, as soon as one is due; none at the end.
+    pub async fn turn(&self, connection: usize) -> Option<Turn> {
+        std::future::poll_fn(|context| {
+            let now = self.now();
+            let Some(meant_at) = self.next_at(now) else { return Poll::Ready(None) };
+            if meant_at <= now {
+                return Poll::Ready(Some(self.issue(meant_at)));
+            }
+            self.idle.borrow_mut()[connection].push(context.waker().clone());
+            self.freed.notify_one();
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn issue(&self, meant_at: Duration) -> Turn {
+        let measured = self.plan.warm_up <= meant_at;
+        self.issued.set(self.issued.get() + 1);
+        self.measured.set(self.measured.get() + u64::from(measured));
+        Turn { meant_at, measured }
+    }
+
+    /// When the next call is due; none if there is no further one.
+    fn next_at(&self, now: Duration) -> Option<Duration> {
+        let next_at = match self.plan.rate {
+            Some(rate) => Duration::from_secs_f64(self.issued.get() as f64 / rate),
+            None => now,
+        };
+        let over = match self.plan.until {
+            Until::Calls(calls) => calls <= self.measured.get(),
+            // What is not sent by the end is not sent at all.
+            Until::Time(time) => self.plan.warm_up + time <= now.max(next_at),
+        };
+        (!over && !self.stop.load(Ordering::Relaxed)).then_some(next_at)
+    }
+
+    /// Whether no further call will be sent.
+    pub fn is_over(&self) -> bool {
+        self.next_at(self.now()).is_none()
+    }
+
+    /// Wakes lines as calls fall due, to the end of an open run.
+    pub async fn pace(&self) {
+        loop {
+            let now = self.now();
+            let Some(next_at) = self.next_at(now) else { return self.wake(usize::MAX) };
+            self.wake(self.due(now));
+            if self.idle.borrow().iter().all(Vec::is_empty) {
+                self.freed.notified().await;
+            } else if let Some(nap) = next_at.checked_sub(now + SPIN) {
+                tokio::time::sleep(nap.min(NAP_MAX)).await;
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// How many calls are due and not sent.
+    fn due(&self, now: Duration) -> usize {
+        let Some(rate) = self.plan.rate else { return 0 };
+        let due = (now.as_secs_f64() * rate) as u64 + 1;
+        usize::try_from(due.saturating_sub(self.issued.get())).unwrap_or(usize::MAX)
+    }
+
+    /// Calls that an open run owed by now, or by its end, and that were not sent.
+    pub fn unsent(&self) -> u64 {
+        let until = match self.plan.until {
+            Until::Time(time) => self.now().min(self.plan.warm_up + time),
+            Until::Calls(_) => return 0,
+        };
+        let Some(rate) = self.plan.rate else { return 0 };
+        ((until.as_secs_f64() * rate) as u64).saturating_sub(self.issued.get())
+    }
+
+    /// Wakes so many sleeping lines, or all there are.
+    fn wake(&self, lines: usize) {
+        let mut idle = self.idle.borrow_mut();
+        let (mut left, mut empty, connections) = (lines, 0, idle.len());
+        while 0 < left && empty < connections {
+            let connection = self.next.get();
+            self.next.set((connection + 1) % connections);
+            match idle[connection].pop() {
+                Some(waker) => {
+                    waker.wake();
+                    (left, empty) = (left - 1, 0);
+                }
+                None => empty += 1,
+            }
+        }
+    }
+}
