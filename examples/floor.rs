@@ -5,7 +5,8 @@
 //! beside it, so that its figures are ratios and mean the same on every machine.
 //!
 //! `cargo run --release --example floor -- ADDR [THREADS]`. Without THREADS all is done by one
-//! thread, which is the cheapest that tonic can be.
+//! thread, which is the cheapest that tonic can be. The first line printed says where it listens,
+//! so that port 0 may be asked for.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tollgate::grpc::proto::envoy::service::ratelimit::v3::rate_limit_service_ser
 };
 use tollgate::grpc::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 /// The server's own allocator, or the two would not compare.
@@ -34,9 +36,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let addr: SocketAddr = words.next().ok_or(USAGE)?.parse().map_err(|_| USAGE)?;
     let threads = words.next().map(|word| word.parse()).transpose().map_err(|_| USAGE)?;
     let headers = std::env::var("FLOOR_HEADERS").is_ok_and(|value| value == "1");
-    let service = RateLimitServiceServer::new(Floor { headers });
-    let serving = Server::builder().add_service(service).serve(addr);
-    Ok(runtime(threads)?.block_on(serving)?)
+    runtime(threads)?.block_on(serve(addr, Floor { headers }))
+}
+
+async fn serve(addr: SocketAddr, floor: Floor) -> Result<(), Box<dyn Error>> {
+    let incoming = TcpIncoming::bind(addr)?.with_nodelay(Some(true));
+    println!("listening on {}", incoming.local_addr()?);
+    let service = RateLimitServiceServer::new(floor);
+    Ok(Server::builder().add_service(service).serve_with_incoming(incoming).await?)
 }
 
 fn runtime(threads: Option<usize>) -> std::io::Result<Runtime> {

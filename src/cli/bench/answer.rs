@@ -97,3 +97,52 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost::Message as _;
+
+    use super::*;
+    use crate::grpc::proto::envoy::service::ratelimit::v3::RateLimitResponse;
+    use crate::grpc::proto::envoy::service::ratelimit::v3::rate_limit_response::{
+        DescriptorStatus, RateLimit,
+    };
+
+    fn framed(response: &RateLimitResponse) -> Vec<u8> {
+        let message = response.encode_to_vec();
+        [&[0; HEAD_BYTES][..], &message].concat()
+    }
+
+    #[test]
+    fn a_code_and_a_limit_are_found_in_any_order_of_statuses() {
+        for (number, code) in [(0, Code::Unknown), (1, Code::Ok), (2, Code::OverLimit)] {
+            for limited in [false, true] {
+                let none = DescriptorStatus { limit_remaining: 7, ..DescriptorStatus::default() };
+                let limit = Some(RateLimit { requests_per_unit: 300, ..RateLimit::default() });
+                let one = DescriptorStatus { current_limit: limit, ..none.clone() };
+                let response = RateLimitResponse {
+                    overall_code: number,
+                    statuses: if limited { vec![none, one] } else { vec![none] },
+                    raw_body: vec![9; 200],
+                    ..RateLimitResponse::default()
+                };
+                assert_eq!(read(&framed(&response)), Some(Answer { code, limited }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_that_ends_too_early_is_none() {
+        assert_eq!(read(&[0; 3]), None);
+        assert_eq!(read(&[0, 0, 0, 0, 2, 0x12, 5]), None);
+        assert_eq!(read(&[0, 0, 0, 0, 0]), Some(Answer::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -178,3 +178,55 @@ fn value_of(text: &str, digits: usize) -> Result<Message, Unfit> {
     }
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::grpc::proto::envoy::service::ratelimit::v3::RateLimitRequest;
+    use crate::settings::Choice;
+
+    /// What a server reads of a template's first call, with 1,000 keys taken in turn.
+    fn read(descriptors: &[&str], hits: u32) -> RateLimitRequest {
+        let descriptors: Vec<_> = descriptors.iter().map(|text| (*text).to_owned()).collect();
+        let template = Template::new("shop", &descriptors, hits, 1000).expect("a template");
+        let mut keys = Keys::new(1000, Choice::InTurn, 7, 1);
+        let bytes = template.fill(&mut keys);
+        let (head, message) = bytes.split_at(HEAD_BYTES);
+        assert_eq!(head, [&[0][..], &(message.len() as u32).to_be_bytes()].concat());
+        RateLimitRequest::decode(message).expect("a message")
+    }
+
+    fn entries(request: &RateLimitRequest) -> Vec<Vec<(&str, &str)>> {
+        let entries = request.descriptors.iter().map(|descriptor| &descriptor.entries);
+        let pairs = entries.map(|entries| {
+            entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect()
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn one_key_goes_to_all_its_places_and_other_keys_to_theirs() {
+        let request = read(&["key=k-{key},plan=free", "a={each}{each}", "key={key}"], 1);
+        assert_eq!((request.domain.as_str(), request.hits_addend), ("shop", 0));
+        let expected =
+            [vec![("key", "k-007"), ("plan", "free")], vec![("a", "008009")], vec![("key", "007")]];
+        assert_eq!(entries(&request), expected);
+    }
+
+    #[test]
+    fn backslashes_take_commas_braces_and_themselves_as_they_are() {
+        let request = read(&[r"a=x\,y,b=\{key},c=\\{key},d=p=q"], 1);
+        let expected = [vec![("a", "x,y"), ("b", "{key}"), ("c", r"\007"), ("d", "p=q")]];
+        assert_eq!(entries(&request), expected);
+    }
+
+    #[test]
+    fn hits_and_long_values_are_read_as_written() {
+        let long = format!("key={}", "v".repeat(300));
+        let request = read(&[&long], 300);
+        assert_eq!(request.hits_addend, 300);
+        assert_eq!(entries(&request)[0][0].1.len(), 300);
+    }
+}
