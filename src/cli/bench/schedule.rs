@@ -94,7 +94,11 @@ impl Schedule {
     pub async fn turn(&self, connection: usize) -> Option<Turn> {
         std::future::poll_fn(|context| {
             let now = self.now();
-            let Some(meant_at) = self.next_at(now) else { return Poll::Ready(None) };
+            let Some(meant_at) = self.next_at(now) else {
+                // The pacer may wait for a line to be free, and none will be.
+                self.freed.notify_one();
+                return Poll::Ready(None);
+            };
             if meant_at <= now {
                 return Poll::Ready(Some(self.issue(meant_at)));
             }
@@ -179,5 +183,91 @@ impl Schedule {
                 None => empty += 1,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    const ZERO: Duration = Duration::ZERO;
+
+    fn start(plan: Plan, connections: usize) -> Rc<Schedule> {
+        Rc::new(Schedule::start(plan, connections, Arc::default()))
+    }
+
+    /// Runs one line for each connection, with the pacer, and returns when their calls were due.
+    async fn all_turns(schedule: &Rc<Schedule>, connections: usize) -> Vec<Duration> {
+        let turns = Rc::new(RefCell::new(Vec::new()));
+        let run = LocalSet::new();
+        for connection in 0..connections {
+            let (schedule, turns) = (schedule.clone(), turns.clone());
+            run.spawn_local(async move {
+                while let Some(turn) = schedule.turn(connection).await {
+                    turns.borrow_mut().push(turn.meant_at);
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        let pacing = schedule.clone();
+        run.spawn_local(async move { pacing.pace().await });
+        run.await;
+        turns.take()
+    }
+
+    #[tokio::test]
+    async fn a_closed_run_ends_after_its_calls() {
+        let plan = Plan { rate: None, warm_up: ZERO, until: Until::Calls(3) };
+        let schedule = start(plan, 1);
+        for _ in 0..3 {
+            assert!(schedule.turn(0).await.is_some_and(|turn| turn.measured));
+        }
+        assert!(schedule.turn(0).await.is_none() && schedule.is_over());
+    }
+
+    #[tokio::test]
+    async fn an_open_run_sends_each_call_once_and_names_when_it_was_due() {
+        let plan = Plan { rate: Some(2000.0), warm_up: ZERO, until: Until::Calls(50) };
+        let schedule = start(plan, 3);
+        let turns = all_turns(&schedule, 3).await;
+        let due: Vec<_> = (0..50).map(|call| Duration::from_micros(call * 500)).collect();
+        assert_eq!(turns, due);
+        assert!(due[49] <= schedule.now(), "no call is sent before it is due");
+    }
+
+    #[tokio::test]
+    async fn an_open_run_owes_what_it_did_not_send_by_its_end() {
+        let time = Duration::from_millis(50);
+        let plan = Plan { rate: Some(1000.0), warm_up: ZERO, until: Until::Time(time) };
+        let schedule = start(plan, 1);
+        // Nobody paces here, so that of all the calls due only the first is sent.
+        assert!(schedule.turn(0).await.is_some());
+        while !schedule.is_over() {
+            tokio::task::yield_now().await;
+        }
+        assert!(schedule.turn(0).await.is_none());
+        assert_eq!(schedule.unsent() + schedule.issued.get(), 50);
+    }
+
+    #[tokio::test]
+    async fn what_is_due_in_the_warm_up_is_sent_and_not_measured() {
+        let warm_up = Duration::from_millis(5);
+        let plan = Plan { rate: Some(1000.0), warm_up, until: Until::Calls(2) };
+        let schedule = start(plan, 1);
+        let turns = all_turns(&schedule, 1).await;
+        assert_eq!((turns.len(), schedule.measured.get()), (7, 2));
+    }
+
+    #[tokio::test]
+    async fn being_told_to_stop_ends_a_run_that_sleeps() {
+        let plan = Plan { rate: Some(0.001), warm_up: ZERO, until: Until::Calls(2) };
+        let schedule = start(plan, 2);
+        assert!(schedule.turn(0).await.is_some());
+        schedule.stop.store(true, Ordering::Relaxed);
+        assert_eq!(all_turns(&schedule, 2).await, []);
     }
 }
