@@ -68,7 +68,8 @@ async fn a_closed_loop_makes_as_many_calls_as_asked_and_tells_their_answers() {
     assert_eq!(target["named_a_limit"], true);
     let quantile = |name: &str| target["latency_us"][name].as_f64().expect("a number");
     let rising = ["p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"].map(quantile);
-    assert!(0.0 < rising[0] && rising.is_sorted(), "{report:#}");
+    // Microseconds: no call over a socket takes less than one.
+    assert!(1.0 < rising[0] && rising.is_sorted(), "{report:#}");
     server.stop().await;
 }
 

@@ -94,6 +94,7 @@ impl Schedule {
     pub async fn turn(&self, connection: usize) -> Option<Turn> {
         std::future::poll_fn(|context| {
             let now = self.now();
+            self.forget_warm_up(now);
             let Some(meant_at) = self.next_at(now) else {
                 // The pacer may wait for a line to be free, and none will be.
                 self.freed.notify_one();
@@ -107,6 +108,15 @@ impl Schedule {
             Poll::Pending
         })
         .await
+    }
+
+    /// Once the warm-up is over, what it owes is not sent any more: a server that is asked for
+    /// more than it can would otherwise never come to what is measured.
+    fn forget_warm_up(&self, now: Duration) {
+        if let (Some(rate), true) = (self.plan.rate, self.plan.warm_up <= now) {
+            let owed = (self.plan.warm_up.as_secs_f64() * rate).ceil() as u64;
+            self.issued.set(self.issued.get().max(owed));
+        }
     }
 
     fn issue(&self, meant_at: Duration) -> Turn {
@@ -251,6 +261,18 @@ mod tests {
         }
         assert!(schedule.turn(0).await.is_none());
         assert_eq!(schedule.unsent() + schedule.issued.get(), 50);
+    }
+
+    #[tokio::test]
+    async fn what_the_warm_up_could_not_send_is_forgotten() {
+        let warm_up = Duration::from_millis(5);
+        let plan = Plan { rate: Some(1e6), warm_up, until: Until::Calls(1) };
+        let schedule = start(plan, 1);
+        while schedule.now() < warm_up {
+            tokio::task::yield_now().await;
+        }
+        let turn = schedule.turn(0).await.expect("a call is due");
+        assert!(turn.measured && turn.meant_at == warm_up, "{turn:?}");
     }
 
     #[tokio::test]

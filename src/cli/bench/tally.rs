@@ -8,6 +8,9 @@ use hdrhistogram::Histogram;
 use super::answer::{Answer, Code};
 use super::target::Failure;
 
+/// Latencies are counted up to this, in nanoseconds: an hour, which no run's patience reaches.
+const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
+
 /// Latencies are told apart to one in a thousand.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
@@ -62,7 +65,8 @@ pub struct Errors {
 
 impl Default for Tally {
     fn default() -> Tally {
-        let latencies = Histogram::new(SIGNIFICANT_DIGITS).expect("between 0 and 5 digits");
+        let latencies = Histogram::new_with_bounds(1, LATENCY_NS_MAX, SIGNIFICANT_DIGITS)
+            .expect("bounds in order, and 0 to 5 digits");
         Tally {
             latencies,
             ok: 0,
@@ -119,7 +123,7 @@ impl Tally {
     }
 
     fn add(&mut self, other: &Tally, took: Duration) {
-        self.latencies.add(&other.latencies).expect("a histogram that may grow holds any other");
+        self.latencies.add(&other.latencies).expect("all have the same bounds");
         self.ok += other.ok;
         self.over_limit += other.over_limit;
         self.unknown += other.unknown;
@@ -173,4 +177,39 @@ fn us(nanoseconds: u64) -> f64 {
 pub fn code_name(code: u32) -> String {
     let name = usize::try_from(code).ok().and_then(|code| GRPC_CODES.get(code));
     name.map_or_else(|| format!("gRPC code {code}"), |name| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(after_ms: u64) -> Tally {
+        let mut tally = Tally::default();
+        tally.note(Duration::from_millis(after_ms), Ok(Answer::default()));
+        tally.took = Duration::from_secs(1);
+        tally
+    }
+
+    #[test]
+    fn latencies_are_kept_to_a_thousandth() {
+        let mut tally = answered(20);
+        tally.add_after(&answered(3000));
+        assert!((19_980.0..20_020.0).contains(&tally.quantile_us(0.5)));
+        assert!((2_997_000.0..3_003_000.0).contains(&tally.max_us()));
+        assert_eq!(tally.took, Duration::from_secs(2));
+        assert!((tally.per_second() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn errors_are_told_apart_and_have_no_latency() {
+        let mut tally = answered(1);
+        for message in ["first", "second"] {
+            let failure = Failure::Status { code: 14, message: message.into() };
+            tally.note(Duration::ZERO, Err(failure));
+        }
+        tally.add_beside(&tally.clone());
+        assert_eq!((tally.answered(), tally.failed()), (2, 4));
+        assert_eq!(tally.errors["UNAVAILABLE"], Errors { count: 4, first: "first".into() });
+        assert_eq!(code_name(99), "gRPC code 99");
+    }
 }
