@@ -23,6 +23,9 @@ AROUND_S = 10
 # How long before the event measuring begins.
 AHEAD_S = 2
 
+# How long the load runs before that.
+WARM_UP_S = 1
+
 # Filling, and finding out what the servers can take, must be over before the counters expire.
 READY_S = 100
 
@@ -90,12 +93,12 @@ def around(server, rate):
     """Starts ten seconds of load."""
     say(f"events: {server.name} at {rate:.0f} calls a second for {AROUND_S} s")
     how = ["--keys", COUNTERS, "--rate", f"{rate:.0f}", "--duration", f"{AROUND_S}s"]
-    return servers.Load(server, rules.ONE_KEY, *how)
+    return servers.Load(server, rules.ONE_KEY, *how, "--warm-up", f"{WARM_UP_S}s")
 
 
 def swept(server, rate, ends_at):
     """Load around the moment at which all counters expire."""
-    wait_s = ends_at - AHEAD_S - time.time()
+    wait_s = ends_at - AHEAD_S - WARM_UP_S - time.time()
     if wait_s < 0:
         raise Failed("filling took so long that the counters expired before all was ready")
     say(f"events: {wait_s:.0f} s until the counters expire")
@@ -106,7 +109,7 @@ def swept(server, rate, ends_at):
 def reloaded(server, rate):
     """Load around a SIGHUP."""
     running = around(server, rate)
-    time.sleep(AHEAD_S)
+    time.sleep(AHEAD_S + WARM_UP_S)
     server.hang_up()
     report = running.report()
     if not server.lines_with("reloaded"):
