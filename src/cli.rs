@@ -1,5 +1,6 @@
 //! The commands, a file each. They say what they did and what went wrong; only `main` exits.
 
+pub mod bench;
 pub mod check;
 pub mod export;
 pub mod say;

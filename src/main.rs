@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tollgate::cli::export::{self, Done};
 use tollgate::cli::say::{complain, say};
 use tollgate::cli::serve::Signals;
-use tollgate::cli::{check, schema, serve};
-use tollgate::settings::{self, Check, Command, Log, LogFormat, Serve};
+use tollgate::cli::{bench, check, schema, serve};
+use tollgate::settings::{self, Bench, Check, Command, Log, LogFormat, Serve};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         }
         Command::Export(settings) => told(export::export(&settings, io::stdout().lock())),
         Command::Import(settings) => told(export::import(&settings)),
+        Command::Bench(settings) => run_bench(&settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +64,23 @@ fn told(done: Result<Done, export::Error>) -> Result<(), String> {
     damage.iter().for_each(|damage| complain(&format!("warning: the journal: {damage}")));
     complain(&summary);
     Ok(())
+}
+
+fn run_bench(settings: &Bench) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("error: cannot start: {error}"))?;
+    // Where signals cannot be heard, a run still ends by itself.
+    let stop = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    };
+    let done = runtime.block_on(bench::run(settings, stop)).map_err(|error| error.to_string())?;
+    say(&done.report);
+    match done.silent {
+        Some(target) => Err(format!("error: {target} answered none of the calls")),
+        None => Ok(()),
+    }
 }
 
 fn run_serve(settings: &Serve) -> Result<(), String> {

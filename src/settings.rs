@@ -3,11 +3,15 @@
 //! A flag outranks the environment, and that outranks the default. Flags that the interface has
 //! and this release does not are known here, so that using one is an error that says so.
 
+mod bench;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::bench::{Bench, Choice, Target};
 
 /// Decides, over gRPC, whether a request may pass: plans, quotas and rate limits for Envoy.
 #[derive(Debug, Parser)]
@@ -45,6 +49,15 @@ pub enum Command {
 
     /// Put exported counters into a data directory that no server uses.
     Import(Import),
+
+    /// Load a rate-limit server with calls and say how fast it answers.
+    ///
+    /// The target is any server of Envoy's rate limit service v3. Each argument is one descriptor
+    /// of every call: 'key={key},plan=free,endpoint=/v1/users'. In values, {key} becomes a key
+    /// drawn once for the call and {each} one drawn anew wherever it stands. Without --rate each
+    /// connection keeps --in-flight calls open; with it calls are sent when they are due, and
+    /// their time counts from then.
+    Bench(Bench),
 }
 
 #[derive(Debug, Args)]

@@ -119,7 +119,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("prost", &["grpc"], "wire types stop at the rim"),
     (
         "serde",
-        &["audit", "config", "directory", "http", "notify", "store"],
+        &["audit", "cli", "config", "directory", "http", "notify", "store"],
         "the core is no file format",
     ),
     ("tokio::spawn", &["server", "transport", "cli", "main"], "assembly is the only spawner"),
