@@ -131,7 +131,8 @@ pub struct Applied {
 impl Applied {
     /// The key of the counter that a hit is counted in: its own, unless that found no room.
     pub fn counted_in(&self, position: usize, hit: &Hit<'_>) -> CounterKey {
-        let crowd = self.crowded.iter().find(|(at, _)| *at == position);
-        crowd.map_or(hit.key, |(_, key)| *key)
+        // They are in order.
+        let found = self.crowded.binary_search_by_key(&position, |(at, _)| *at);
+        found.map_or(hit.key, |found| self.crowded[found].1)
     }
 }

@@ -6,6 +6,8 @@
 //! counters like others, in the shards of their own keys; there are few, and they are let in
 //! beyond the ceiling.
 
+use std::collections::{HashMap, HashSet};
+
 use smallvec::SmallVec;
 
 use crate::key::CounterKey;
@@ -45,20 +47,19 @@ impl Memory {
 
 /// Members of one crowd that ask together must find room for all that they ask for.
 fn share_demands(hits: &mut Hits<'_>, own: &[Hit<'_>], crowded: &Crowded) {
+    let mut sums: HashMap<CounterKey, (u64, u64)> = HashMap::new();
+    let mut summed = HashSet::new();
     for &(position, shared) in crowded {
-        let members = crowded.iter().filter(|(_, key)| *key == shared).map(|&(at, _)| at);
-        let mut counted: SmallVec<[CounterKey; HITS_INLINE]> = SmallVec::new();
-        let (mut demand, mut pending) = (0u64, 0u64);
-        for member in members {
-            let hit = &own[member];
-            // Hits on one counter of their own say the sum already.
-            if !counted.contains(&hit.key) {
-                counted.push(hit.key);
-                demand = demand.saturating_add(hit.demand);
-                pending = pending.saturating_add(hit.pending);
-            }
+        let hit = &own[position];
+        // Hits on one counter say the sum of all of them already.
+        if summed.insert(hit.key) {
+            let (demand, pending) = sums.entry(shared).or_default();
+            *demand = demand.saturating_add(hit.demand);
+            *pending = pending.saturating_add(hit.pending);
         }
-        (hits[position].demand, hits[position].pending) = (demand, pending);
+    }
+    for (position, shared) in crowded {
+        (hits[*position].demand, hits[*position].pending) = sums[shared];
     }
 }
 
