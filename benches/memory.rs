@@ -88,9 +88,7 @@ fn resident(kind: &str, rules: &RuleSet, counters: usize) {
         }
         if count.is_multiple_of(5 * MILLION) {
             let counted = store.space().used() as f64 / count as f64;
-            println!(
-                "{kind}: {count} counters: {each:.1} bytes each, {counted:.1} of them asked for"
-            );
+            println!("{kind}: {count} counters: {each:.1} bytes each, {counted:.1} asked for");
         }
     }
     assert_eq!(store.len(), counters);

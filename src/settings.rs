@@ -120,9 +120,14 @@ pub struct Serve {
 
     /// How much memory counters and notes may take: 512MiB, 2GiB, or a number of bytes.
     ///
-    /// By default three quarters of what the machine has, or of what its control group may have.
+    /// By default three fifths of what the machine has, or of what its control group may have.
     /// When it is used up, new keys share counters, and known ones go on as before.
-    #[arg(long, value_name = "SIZE", value_parser = size::memory_bytes, env = "TOLLGATE_MAX_MEMORY")]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size::memory_bytes,
+        env = "TOLLGATE_MAX_MEMORY"
+    )]
     pub max_memory: Option<u64>,
 
     /// How many threads serve calls; by default one for each core that the process may use.

@@ -122,8 +122,8 @@ impl Memory {
         }
     }
 
-    /// Puts a counter back as it was written, unless it has expired meanwhile. Beyond the ceiling if
-    /// need be: what was counted must not be lost because there is less memory now.
+    /// Puts a counter back as it was written, unless it has expired meanwhile. Beyond the ceiling
+    /// if need be: what was counted must not be lost because there is less memory now.
     pub fn restore(&self, key: CounterKey, expires_at: Timestamp, state: State, now: Timestamp) {
         let mut shard = self.shard(key);
         // Also an expired state outranks the older one of the same counter.
