@@ -126,7 +126,8 @@ fn timed(step: impl FnOnce()) -> u32 {
 
 fn rules(limit: &str) -> RuleSet {
     let text = format!(
-        "domain: bench\nrules:\n  - name: per-key\n    count_by: [key]\n    limits: [{{ {limit} }}]\n"
+        "domain: bench\nrules:\n  - name: per-key\n    count_by: [key]\n    \
+         limits: [{{ {limit} }}]\n"
     );
     let source = Source { name: "bench.yaml".into(), text };
     let rules = config::compile_all(HashKey::from_bytes([1; 16]), &[source]).rules;
