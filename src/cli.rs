@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod export;
+mod machine;
 pub mod say;
 pub mod schema;
 pub mod serve;

@@ -20,8 +20,8 @@ const TRAILERS: &[u8] = b"\x00\x0bgrpc-status\x010";
 /// `:status: 431`, with its name by its index: the headers of the request are too large.
 const TOO_LARGE: &[u8] = b"\x08\x03431";
 
-/// That no table is used, ahead of the first field: what an encoder owes a peer that wants its table
-/// smaller (RFC 7541, section 4.2).
+/// That no table is used, ahead of the first field: what an encoder owes a peer that wants its
+/// table smaller (RFC 7541, section 4.2).
 pub const NO_TABLE: &[u8] = b"\x20";
 
 /// The beginning of an answer.
