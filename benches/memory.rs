@@ -89,10 +89,14 @@ fn resident(kind: &str, rules: &RuleSet, counters: usize) {
         if count.is_multiple_of(5 * MILLION) {
             let counted = store.space().used() as f64 / count as f64;
             println!("{kind}: {count} counters: {each:.1} bytes each, {counted:.1} asked for");
+            if count == 10 * MILLION {
+                println!("figure bytes-per-counter-10m {each:.1} bytes");
+            }
         }
     }
     assert_eq!(store.len(), counters);
     println!("{kind}: at most {most:.1} bytes each, at {most_at}");
+    println!("figure bytes-per-counter-5-20m {most:.1} bytes");
 }
 
 fn resident_bytes() -> usize {
@@ -110,10 +114,13 @@ fn longest(kind: &str, rules: &RuleSet, counters: usize) {
             *time = timed(|| decide(rules, &store, number)).min(*time);
         }
     }
+    let slowest = times.iter().enumerate().max_by_key(|(_, time)| **time).map_or(0, |(at, _)| at);
     times.sort_unstable();
     let us = |place: usize| f64::from(times[place]) / 1000.0;
     let (last, rare) = (us(counters - 1), us(counters - 1 - counters / 10_000));
-    println!("{kind}: longest decision {last:.0} us, one in ten thousand above {rare:.1} us");
+    println!("{kind}: longest decision {last:.0} us, that of counter {slowest}");
+    println!("{kind}: one decision in ten thousand above {rare:.1} us");
+    println!("figure longest-stall-10m {:.2} ms", last / 1000.0);
 }
 
 /// Nanoseconds.
