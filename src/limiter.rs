@@ -7,6 +7,7 @@ mod again;
 mod barred;
 mod book;
 mod directed;
+mod leaves;
 mod overage;
 mod plain;
 mod reading;
@@ -152,6 +153,9 @@ fn commit<'r: 'c, 'c>(
     if queued.opens_for(&applied, call) {
         applied = call.apply(store, refused);
     }
+    if let Some(manner) = domain.and_then(Domain::manner) {
+        call.judge(manner, &mut applied);
+    }
     let wait = queued.end(call, &applied);
     let booked = if keys.is_empty() || wait.is_some() {
         Booked::default()
@@ -169,7 +173,10 @@ fn commit<'r: 'c, 'c>(
     };
     let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
         Some(barred) => barred.status(call.now),
-        None => verdict::status(subject.refused, candidates(call, &applied, subject)),
+        None => {
+            let candidates = candidates(call, &applied, subject);
+            verdict::status(subject.refused, candidates).or_unlimited(subject.unlimited)
+        }
     };
     let statuses = call.subjects.iter().enumerate().map(status);
     let speaker = domain.filter(|domain| domain.speaks());
