@@ -28,4 +28,5 @@ async fn calls_are_answered_as_the_format_has_it() {
         wrong.extend(corpus.play().await.into_iter().map(|what| format!("{name}, {what}")));
     }
     assert!(wrong.is_empty(), "{} of {calls} calls\n{}", wrong.len(), wrong.join("\n"));
+    assert!(calls >= 200, "only {calls} calls are tried");
 }

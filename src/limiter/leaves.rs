@@ -21,8 +21,6 @@ pub struct LeafHit {
     /// Whether it is counted first.
     counted: bool,
     quota: bool,
-    /// What later hits of the call have put on the same counter.
-    later: u64,
 }
 
 /// Which descriptors of a call are quotas, and how they stand.
@@ -66,7 +64,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             hit.votes = hit.terms.on_exceed.votes() && !gives_back;
         }
         hit.votes &= !quota;
-        self.leaves.push(LeafHit { hit: position, counted, quota, later: 0 });
+        self.leaves.push(LeafHit { hit: position, counted, quota });
     }
 
     /// Whether a hit is one that is counted first.
@@ -76,39 +74,57 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
     }
 
     /// Has each hit that is counted first ask for what those ahead of it on its counter ask for,
-    /// too, and know what those behind it do.
+    /// too.
     pub fn follow_one_another(&mut self) {
         if self.leaves.len() < 2 {
             return;
         }
-        let mut order: SmallVec<[usize; HITS_INLINE]> =
-            (0..self.leaves.len()).filter(|&at| self.leaves[at].counted).collect();
-        let key = |leaf: &LeafHit| self.hits[leaf.hit].key;
-        order.sort_by_key(|&at| key(&self.leaves[at]));
-        let keys: SmallVec<[_; HITS_INLINE]> = self.leaves.iter().map(key).collect();
+        let counted = self.leaves.iter().filter(|leaf| leaf.counted).map(|leaf| leaf.hit);
+        let mut order: SmallVec<[usize; HITS_INLINE]> = counted.collect();
+        order.sort_by_key(|&at| self.hits[at].key);
+        let keys: SmallVec<[_; HITS_INLINE]> = self.hits.iter().map(|hit| hit.key).collect();
         for same in order.chunk_by(|&a, &b| keys[a] == keys[b]).filter(|same| same.len() > 1) {
-            // Saturating, as the counter is.
-            let mut sum = 0u64;
+            let mut demand = 0u64;
             for &at in same {
-                let hit = &mut self.hits[self.leaves[at].hit];
-                sum = sum.saturating_add(hit.charge);
-                hit.demand = if hit.charge > 0 { sum } else { sum.max(hit.demand) };
+                // Saturating, as the counter is.
+                demand = demand.saturating_add(self.hits[at].charge);
+                self.hits[at].demand = demand;
             }
-            let mut later = 0u64;
-            for &at in same.iter().rev() {
-                self.leaves[at].later = later;
-                later = later.saturating_add(self.hits[self.leaves[at].hit].charge);
+            self.followed.push(same.into());
+        }
+    }
+
+    /// Sets what each of several hits on one counter left there, as if they had come one by one.
+    /// What a counter held before is known by what it holds now, unless all of it was given back.
+    fn tell_apart(&self, applied: &mut Applied) {
+        for same in &self.followed {
+            let sum = |amount: fn(&Hit<'_>) -> u64| {
+                same.iter().fold(0u64, |sum, &at| sum.saturating_add(amount(&self.hits[at])))
+            };
+            let (charged, given_back) = (sum(|hit| hit.charge), sum(|hit| hit.give_back));
+            let now = applied.outcomes[same[0]].used;
+            let emptied = given_back > 0 && now == 0;
+            let before = now.saturating_add(given_back).saturating_sub(charged);
+            let mut used = if emptied { 0 } else { before };
+            for &at in same {
+                let (hit, outcome) = (&self.hits[at], &mut applied.outcomes[at]);
+                used = used.saturating_add(hit.charge).saturating_sub(hit.give_back);
+                outcome.used = used;
+                if let Budget::Requests(budget) = hit.terms.budget {
+                    outcome.remaining = budget.saturating_sub(used);
+                }
             }
         }
     }
 
     /// Judges what was counted, and finds out whether the call passes.
     pub fn judge(&mut self, manner: Manner, applied: &mut Applied) {
+        self.tell_apart(applied);
         let mut quotas = Quotas::default();
         for leaf in &self.leaves {
             let (hit, outcome) = (&mut self.hits[leaf.hit], &mut applied.outcomes[leaf.hit]);
             if leaf.counted {
-                judge(hit, outcome, leaf.later);
+                judge(hit, outcome);
             }
             if leaf.quota {
                 // Its status says so, though it does not refuse the call.
@@ -128,14 +144,10 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
 }
 
 /// What became of a hit that was counted first, by what its counter holds now.
-pub fn judge(hit: &Hit<'_>, outcome: &mut Outcome, later: u64) {
+fn judge(hit: &Hit<'_>, outcome: &mut Outcome) {
     let Budget::Requests(budget) = hit.terms.budget else { return };
-    let used = outcome.used.saturating_sub(later);
-    let over = budget < used && hit.give_back == 0;
+    let over = budget < outcome.used && hit.give_back == 0;
     outcome.room = if over { Room::After(outcome.reset_us) } else { Room::Enough };
-    if later > 0 {
-        (outcome.used, outcome.remaining) = (used, budget.saturating_sub(used));
-    }
 }
 
 /// Whether a rule of a tree tells its calls that there is no limit.

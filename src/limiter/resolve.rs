@@ -45,6 +45,8 @@ pub struct Resolved<'r, 'c> {
     pub watched: Vec<Watched<'r>>,
     /// Hits of rules of a tree, in order.
     pub leaves: SmallVec<[LeafHit; HITS_INLINE]>,
+    /// Of these, each several that are on one counter, in order.
+    pub followed: Vec<Box<[usize]>>,
 }
 
 /// One descriptor of the call.
@@ -154,6 +156,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             barred: Vec::new(),
             watched: Vec::new(),
             leaves: SmallVec::new(),
+            followed: Vec::new(),
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! The columns are seconds since noon, the call's descriptors, the overall code, and a status for
 //! each descriptor: its code, what remains of how much in which unit, the time to the reset and
-//! the name. A descriptor may end with its hits (`+5`, `+0`, or `-5` to give back) and a budget of
+//! the name; `never` is no reset. A descriptor may end with its hits (`+5`, `+0`, or `-5` to give back) and a budget of
 //! its own (`limit 5/minute`). A call may begin with its hits (`hits 3:`) or with another
 //! domain (`@e:`). `OK bare` is a status without a limit, `OK unlimited` one that has no end.
 
@@ -147,13 +147,14 @@ fn status(status: &DescriptorStatus) -> String {
         return format!("{code} {rest}");
     };
     let unit = Unit::try_from(limit.unit).map_or("no unit", |unit| unit.as_str_name());
-    let reset = status.duration_until_reset.as_ref().map_or(-1, |reset| reset.seconds);
+    let reset = status.duration_until_reset.as_ref();
+    let reset = reset.map_or("never".into(), |reset| format!("{}s", reset.seconds));
     let (remaining, requests) = (status.limit_remaining, limit.requests_per_unit);
     let name = match limit.name.as_str() {
         "" => String::new(),
         name => format!(" \"{name}\""),
     };
-    format!("{code} {remaining}/{requests} {} {reset}s{name}", unit.to_lowercase())
+    format!("{code} {remaining}/{requests} {} {reset}{name}", unit.to_lowercase())
 }
 
 fn code(code: i32) -> &'static str {
