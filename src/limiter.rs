@@ -171,20 +171,13 @@ fn commit<'r: 'c, 'c>(
         Some(_) => Vec::new(),
         None => call.offend(&applied, query, ledger),
     };
-    let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
-        Some(barred) => barred.status(call.now),
-        None => {
-            let candidates = candidates(call, &applied, subject);
-            verdict::status(subject.refused, candidates).or_unlimited(subject.unlimited)
-        }
-    };
-    let statuses = call.subjects.iter().enumerate().map(status);
+    let statuses = statuses(call, &applied);
     let speaker = domain.filter(|domain| domain.speaks());
     let tells = call.tells || speaker.is_some();
     Verdict {
         admitted: applied.admitted,
         at: call.now,
-        statuses: statuses.collect(),
+        statuses,
         ticket: applied.ticket.max(booked.ticket).max(again),
         speaker,
         readings: if tells { readings(call, &applied, query) } else { Vec::new() },
@@ -195,6 +188,18 @@ fn commit<'r: 'c, 'c>(
         wait,
         directed: Box::default(),
     }
+}
+
+/// A status for each descriptor, in order.
+fn statuses<'r: 'c, 'c>(call: &Resolved<'r, 'c>, applied: &Applied) -> SmallVec<[Status<'r>; 2]> {
+    let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
+        Some(barred) => barred.status(call.now),
+        None => {
+            let candidates = candidates(call, applied, subject);
+            verdict::status(subject.refused, candidates).or_unlimited(subject.unlimited)
+        }
+    };
+    call.subjects.iter().enumerate().map(status).collect()
 }
 
 /// Whether the id that a call brings along is known, and for the same.

@@ -110,6 +110,7 @@ pub fn compile(
     };
     domain = domain.with_answers(compiler.answers(told));
     compiler.findings.extend(descriptors::beside_directory(document));
+    compiler.findings.extend(descriptors::without_descriptors(document));
     compiler.shown(document, &domain);
     domain.unmatched = compiler.unmatched(document.unmatched.as_ref());
     domain.my_usage = document.my_usage;

@@ -1,5 +1,5 @@
-//! Files of envoyproxy/ratelimit, whose rules stand under `descriptors:`, with the meaning that they
-//! have there.
+//! Files of envoyproxy/ratelimit, whose rules stand under `descriptors:`, with the meaning that
+//! they have there.
 //!
 //! What that server accepts is accepted, what it rejects is an error with a place, and where it is
 //! silent though a file can hardly mean what it says there are warnings. Compiles to the rules of

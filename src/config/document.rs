@@ -86,7 +86,7 @@ pub struct Document {
     /// entries lead to, besides the rules above that match it.
     pub descriptors: Option<Descriptors>,
     /// How `descriptors` are taken, where that is not as envoyproxy/ratelimit does.
-    pub descriptors_as: Option<DescriptorsAs>,
+    pub descriptors_as: Option<At<DescriptorsAs>>,
 }
 
 fn yes() -> bool {

@@ -107,12 +107,11 @@ impl<'s> Gathered<'s> {
         said.problems.extend(found);
         said.report = report;
         let name = document.domain.clone();
+        let manner = manner(document.descriptors_as.as_ref(), self.options, &mut said.problems);
         let (descriptors, tree) = match document.descriptors {
             Some(_) => {
                 let (read, problems) = descriptors::read(root);
                 said.problems.extend(problems);
-                let manner =
-                    manner(document.descriptors_as.as_ref(), self.options, &mut said.problems);
                 let names = domain.rules().iter().map(|rule| rule.name.clone()).collect();
                 (Some(read), Some(Growing::new(self.key, &name.value, manner, names)))
             }

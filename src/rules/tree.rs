@@ -1,4 +1,4 @@
-//! The rules of a `descriptors:` file: a tree that a descriptor's entries are walked down, in order.
+//! The rules of `descriptors:`: a tree that the entries of a call are walked down, in order.
 //!
 //! A node is found by the joined name of an entry, `key_value`: first the child of exactly that
 //! name, then the first pattern in file order that it matches, then the child named by the key

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! The columns are seconds since noon, the call's descriptors, the overall code, and a status for
-//! each descriptor: its code, what remains of how much in which unit, the time to the reset and
-//! the name; `never` is no reset. A descriptor may end with its hits (`+5`, `+0`, or `-5` to give back) and a budget of
-//! its own (`limit 5/minute`). A call may begin with its hits (`hits 3:`) or with another
-//! domain (`@e:`). `OK bare` is a status without a limit, `OK unlimited` one that has no end.
+//! each descriptor: its code, what remains of how much in which unit, the time to the reset,
+//! `never` if there is none, and the name. A descriptor may end with its hits (`+5`, `+0`, or `-5`
+//! to give back) and a budget of its own (`limit 5/minute`). A call may begin with its hits
+//! (`hits 3:`) or with another domain (`@e:`). `OK bare` is a status without a limit, `OK
+//! unlimited` one that has no end.
 
 use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use tollgate::grpc::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::RateLimitOverride;

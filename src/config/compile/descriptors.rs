@@ -1,6 +1,7 @@
 //! How a domain's `descriptors:` are taken, and what they cannot stand beside.
 
 use crate::config::Options;
+use crate::config::decode::At;
 use crate::config::descriptors::Months;
 use crate::config::document::{DescriptorsAs, Document};
 use crate::config::problem::Problem;
@@ -12,12 +13,12 @@ use super::unknown_word;
 
 /// The manner of a domain, by what its file says and else by `options`.
 pub fn manner(
-    said: Option<&DescriptorsAs>,
+    said: Option<&At<DescriptorsAs>>,
     options: Options,
     problems: &mut Vec<Problem>,
 ) -> (Manner, Months) {
     let Options { mut manner, mut months, .. } = options;
-    let Some(said) = said else { return (manner, months) };
+    let Some(At { value: said, .. }) = said else { return (manner, months) };
     if let Some(word) = &said.charge {
         match word.value.as_str() {
             "always" => manner.charge = Charge::Always,
@@ -35,6 +36,13 @@ pub fn manner(
     manner.quota |= said.quota_mode;
     manner.shadow |= said.shadow_mode;
     (manner, months)
+}
+
+/// What is said of descriptors that are not there.
+pub fn without_descriptors(document: &Document) -> Option<Problem> {
+    let said = document.descriptors_as.as_ref().filter(|_| document.descriptors.is_none())?;
+    let what = "`descriptors_as` has no effect: this file has no `descriptors`";
+    Some(Problem::warning(said.span, what, "take it out"))
 }
 
 /// A directory adds entries of which no order is known, and a tree is walked down in order.

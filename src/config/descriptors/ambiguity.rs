@@ -39,9 +39,9 @@ impl Sibling {
         self.pattern.as_ref().is_some_and(|pattern| pattern.matches(text))
     }
 
-    fn never_found(&self, by: &str) -> Problem {
+    fn never_found(&self, by: &str, remedy: &str) -> Problem {
         let what = format!("`{}` is never found: `{by}` matches all that it does", self.name);
-        self.warning(what, "put the narrower one first, or take this one out")
+        self.warning(what, remedy)
     }
 
     fn warning(&self, what: String, remedy: &str) -> Problem {
@@ -69,7 +69,7 @@ fn patterns(siblings: &[Sibling], known: usize, warnings: &mut Vec<Problem>) {
     for (place, &(_, later)) in new {
         let above = || patterns[..place].iter().map(|(_, it)| *it);
         if let Some(first) = above().find(|first| first.covers(&later.name)) {
-            warnings.push(later.never_found(&first.name));
+            warnings.push(later.never_found(&first.name, "put the narrower pattern first"));
         } else if let Some(first) =
             above().find(|first| !later.covers(&first.name) && overlap(first, later))
         {
@@ -87,7 +87,8 @@ fn patterns(siblings: &[Sibling], known: usize, warnings: &mut Vec<Problem>) {
             continue;
         };
         if known <= at.max(*other) {
-            warnings.push(sibling.never_found(&pattern.name));
+            let remedy = "keep one of the two: patterns outrank a key alone wherever they stand";
+            warnings.push(sibling.never_found(&pattern.name, remedy));
         }
     }
 }

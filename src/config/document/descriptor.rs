@@ -74,7 +74,7 @@ pub struct RateLimit {
 /// A limit that another takes the place of.
 #[derive(Debug, JsonSchema)]
 pub struct Replaced {
-    /// Its name.
+    /// The `name` of that limit.
     #[schemars(length(min = 1))]
     pub name: At<String>,
 }
