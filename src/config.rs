@@ -63,6 +63,8 @@ pub struct Options {
     pub months: Months,
     /// How calls are decided.
     pub manner: Manner,
+    /// Whether calls are answered with dynamic metadata.
+    pub metadata: bool,
 }
 
 /// Reads and compiles files and directories of `*.yaml`.

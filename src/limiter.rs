@@ -14,6 +14,7 @@ mod reading;
 mod resolve;
 mod settle;
 mod tightness;
+mod tree;
 mod turn;
 mod verdict;
 
@@ -73,6 +74,7 @@ pub fn decide_in_manner<'a>(
     let stood = manner.turn.as_ref().is_some_and(|turn| turn.place.is_some());
     if let Some(domain) = domain.filter(|_| !stood)
         && let Some(verdict) = plain::decide(domain, store, query, now, manner.tells)
+            .or_else(|| tree::decide(domain, store, query, now, manner.tells))
     {
         return verdict;
     }

@@ -342,6 +342,12 @@ impl Domain {
         Some(&self.rules[position as usize])
     }
 
+    /// Whether the domain has the rules of a tree, and nothing else that calls could meet.
+    pub fn is_tree_alone(&self) -> bool {
+        let first = self.rules.first();
+        self.is_plain() && first.is_some_and(|rule| rule.leaf.is_some())
+    }
+
     /// How calls are decided by the domain's tree, if it has one.
     pub fn manner(&self) -> Option<Manner> {
         self.tree.as_ref().map(|tree| tree.manner)

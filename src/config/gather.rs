@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::key::HashKey;
-use crate::rules::{Domain, RuleSet};
+use crate::rules::{Answers, Domain, RuleSet};
 
 use super::compile::{self, manner};
 use super::decode::{self, At};
@@ -87,7 +87,9 @@ impl<'s> Gathered<'s> {
         let read = descriptors::read_root(root);
         said.problems.extend(read.problems);
         let name = read.domain?;
-        let domain = Domain::new(&self.key, &name.value, true, Vec::new());
+        let answers =
+            Answers { metadata: self.options.metadata.then_some(true), ..Answers::default() };
+        let domain = Domain::new(&self.key, &name.value, true, Vec::new()).with_answers(answers);
         let manner = (self.options.manner, self.options.months);
         let tree = Growing::new(self.key, &name.value, manner, HashSet::new());
         Some(Part { name, domain, descriptors: Some(read.descriptors), tree: Some(tree) })

@@ -63,6 +63,13 @@ impl Default for Manner {
     }
 }
 
+impl Manner {
+    /// Whether calls are decided as the format has it.
+    pub fn is_usual(self) -> bool {
+        self == Manner::default()
+    }
+}
+
 impl Tree {
     pub const ROOT: NodeId = NodeId(0);
 
