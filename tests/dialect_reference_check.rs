@@ -296,6 +296,13 @@ fn what_has_no_effect() {
     );
     warned(&limit("{ unit: hour }"), &[("3:27", "this limit lets nothing pass")]);
     warned(
+        &file("  - { key: k, detailed_metric: on, value_to_metric: true }"),
+        &[
+            ("3:32", "`detailed_metric` has no effect yet"),
+            ("3:53", "`value_to_metric` has no effect yet"),
+        ],
+    );
+    warned(
         &limit("{ unlimited: true, requests_per_unit: 5, unit: eon }"),
         &[
             ("3:65", "`requests_per_unit` has no meaning beside `unlimited`"),

@@ -162,7 +162,7 @@ pub fn replaced_by(rule: &Rule) -> impl Iterator<Item = &str> {
 
 /// Whether a rule of a tree has a limit that others may take the place of, and they do.
 pub fn is_replaced(rule: &Rule, replaced: &[&str]) -> bool {
-    let limited = |leaf: &&Box<Leaf>| leaf.bound == Bound::Limited && !leaf.name.is_empty();
-    let leaf = rule.leaf.as_ref().filter(limited);
-    leaf.is_some_and(|leaf| replaced.contains(&&*leaf.name))
+    let Some(leaf) = &rule.leaf else { return false };
+    let limited = leaf.bound == Bound::Limited && !leaf.name.is_empty();
+    limited && replaced.contains(&&*leaf.name)
 }

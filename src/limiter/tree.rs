@@ -2,7 +2,7 @@
 //!
 //! Each of its descriptors is looked up, counted and judged by what its counter then holds. Quotas,
 //! replacements, budgets brought along, peeks and whatever else is not so usual are left to the way
-//! that knows all of it. Both give the same verdict, which a test over all calls of a table sees to.
+//! that knows all of it. Both give the same verdict, which a test over a table of calls sees to.
 
 use smallvec::SmallVec;
 
@@ -73,8 +73,8 @@ impl<'r> Walked<'r> {
             self.steps.push(Step::Bare);
             return if domain.unmatched == Unmatched::Pass { Ok(()) } else { Err(Unusual) };
         };
-        let alone = |leaf: &&Box<Leaf>| !leaf.quota && leaf.replaces.is_empty();
-        if !rule.force.is_whole() || rule.leaf.as_ref().filter(alone).is_none() {
+        let alone = |leaf: &Leaf| !leaf.quota && leaf.replaces.is_empty();
+        if !rule.force.is_whole() || !rule.leaf.as_deref().is_some_and(alone) {
             return Err(Unusual);
         }
         let Held::To(limits) = rule.held(&asked.entries) else { return Err(Unusual) };

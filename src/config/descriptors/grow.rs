@@ -115,6 +115,7 @@ impl Growing {
         let limit = common.limit(descriptor, &name, &mut self.problems);
         self.note_names(descriptor);
         self.modes(descriptor);
+        self.statistics(descriptor);
         if let Some(bound) = limit::bound(descriptor) {
             let rule = self.rule(name, path, descriptor, (bound, limit));
             // Files are bounded far below what 32 bits count.
@@ -194,6 +195,22 @@ impl Growing {
         }
         let named = limit.replaces.iter().filter(|it| !it.name.value.is_empty());
         self.replaced.extend(named.map(|it| (self.file, it.name.clone())));
+    }
+
+    /// Names of statistics, which are none yet.
+    fn statistics(&mut self, descriptor: &Descriptor) {
+        let keys = [
+            ("detailed_metric", &descriptor.detailed_metric),
+            ("value_to_metric", &descriptor.value_to_metric),
+        ];
+        for (key, said) in keys {
+            if let Some(At { span, value: true }) = said {
+                let what =
+                    format!("`{key}` has no effect yet: metrics do not tell descriptors apart");
+                let remedy = "leave it for the release that does; decisions are the same";
+                self.problems.push(Problem::warning(*span, what, remedy));
+            }
+        }
     }
 
     /// Modes of a limit that is not there.
