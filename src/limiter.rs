@@ -73,8 +73,7 @@ pub fn decide_in_manner<'a>(
     // Whoever has stood in line must leave it, whatever the rules have become meanwhile.
     let stood = manner.turn.as_ref().is_some_and(|turn| turn.place.is_some());
     if let Some(domain) = domain.filter(|_| !stood)
-        && let Some(verdict) = plain::decide(domain, store, query, now, manner.tells)
-            .or_else(|| tree::decide(domain, store, query, now, manner.tells))
+        && let Some(verdict) = decide_usual(domain, store, query, now, manner.tells)
     {
         return verdict;
     }
@@ -88,6 +87,21 @@ pub fn decide_in_manner<'a>(
     let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now, manner);
     verdict.keep_entries(&widened);
     verdict
+}
+
+/// The verdict on a call that is like most of its domain; none if it is not.
+#[inline]
+fn decide_usual<'a>(
+    domain: &'a Domain,
+    store: &Memory,
+    query: &Query<'_>,
+    now: Timestamp,
+    tells: bool,
+) -> Option<Verdict<'a>> {
+    match domain.manner() {
+        Some(_) => tree::decide(domain, store, query, now, tells),
+        None => plain::decide(domain, store, query, now, tells),
+    }
 }
 
 /// Decides a call whose entries are those that count, be they its own or the directory's.
