@@ -33,7 +33,7 @@ pub use self::pattern::{Pattern, Wildcard};
 pub use self::regex::{Regex, RegexError};
 pub use self::shown::{Shown, end_of};
 pub use self::template::{Field, Piece, Template};
-pub use self::tree::{Bound, Leaf, Manner, Metadata, Name, NodeId, STAR, Tree};
+pub use self::tree::{Bound, Leaf, Manner, Metadata, NodeId, STAR, Tree, with_name};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -357,7 +357,7 @@ impl Domain {
     pub fn with_tree(self, mut tree: Tree, leaves: Vec<Rule>) -> Domain {
         let mut rules = self.rules.into_vec();
         // Files are bounded far below what 32 bits count.
-        tree.finish(u32::try_from(rules.len()).unwrap_or(u32::MAX));
+        tree.count_from(u32::try_from(rules.len()).unwrap_or(u32::MAX));
         rules.extend(leaves);
         Domain { by_name: by_name(&rules), tree: Some(tree), rules: rules.into(), ..self }
     }
@@ -374,7 +374,7 @@ impl Domain {
         let mut prefix = self.override_prefix.clone();
         for entry in entries.iter() {
             if self.tree.is_some() {
-                prefix.push(&Name::of(entry));
+                with_name(entry, |name| prefix.push(name));
                 continue;
             }
             prefix.push(entry.key);

@@ -6,9 +6,10 @@
 
 mod leaf;
 mod name;
+mod patterns;
 
 pub use self::leaf::{Bound, Leaf, Metadata};
-pub use self::name::Name;
+pub use self::name::with_name;
 
 use std::collections::HashMap;
 
@@ -18,7 +19,8 @@ use crate::limit::Charge;
 use crate::query::Entries;
 
 use super::pattern::Wildcard;
-use super::prefix::PrefixIndex;
+
+use self::patterns::Patterns;
 
 /// What a name may hold to stand for more than itself.
 pub const STAR: char = '*';
@@ -49,10 +51,8 @@ pub struct NodeId(u32);
 struct Node {
     /// All children, patterns under their own text.
     children: HashMap<Box<str>, NodeId, RandomState>,
-    /// Patterns among the children, in file order.
-    patterns: Vec<(Wildcard, NodeId)>,
-    /// Positions of patterns by what they begin with.
-    prefixes: PrefixIndex,
+    /// Those among the children that are patterns.
+    patterns: Patterns,
     /// The rule of a descriptor whose last entry leads here, by its position in the domain.
     rule: Option<u32>,
 }
@@ -87,7 +87,7 @@ impl Tree {
         }
         node.children.insert(name.into(), child);
         if let Some(pattern) = Wildcard::unescaped(name) {
-            node.patterns.push((pattern, child));
+            node.patterns.push(pattern, child);
         }
         self.nodes.push(Node::default());
         Some(child)
@@ -98,12 +98,9 @@ impl Tree {
         self.nodes[node.0 as usize].rule = Some(rule);
     }
 
-    /// Makes patterns quick to find, once all are there, and counts rules from `first` on.
-    pub(super) fn finish(&mut self, first: u32) {
+    /// Counts rules from `first` on.
+    pub(super) fn count_from(&mut self, first: u32) {
         for node in &mut self.nodes {
-            let patterns = (0u32..).zip(&node.patterns);
-            let pairs = patterns.map(|(position, (pattern, _))| (pattern.prefix(), position));
-            node.prefixes = PrefixIndex::new(pairs.collect());
             node.rule = node.rule.map(|rule| first + rule);
         }
     }
@@ -112,7 +109,7 @@ impl Tree {
     pub fn find(&self, entries: &Entries<'_>) -> Option<u32> {
         let mut node = &self.nodes[0];
         for entry in entries.iter() {
-            let child = node.child(&Name::of(entry), entry.key)?;
+            let child = with_name(entry, |name| node.child(name, entry.key))?;
             node = &self.nodes[child.0 as usize];
         }
         node.rule
@@ -122,17 +119,8 @@ impl Tree {
 impl Node {
     fn child(&self, name: &str, key: &str) -> Option<NodeId> {
         let exact = || self.children.get(name).copied();
-        exact().or_else(|| self.pattern(name)).or_else(|| self.children.get(key).copied())
-    }
-
-    /// The first pattern in file order that a name matches.
-    fn pattern(&self, name: &str) -> Option<NodeId> {
-        if self.patterns.is_empty() {
-            return None;
-        }
-        let matches = |position: &u32| self.patterns[*position as usize].0.matches(name);
-        let first = self.prefixes.find(name).filter(matches).min()?;
-        Some(self.patterns[first as usize].1)
+        let of_key = || self.children.get(key).copied();
+        exact().or_else(|| self.patterns.find(name)).or_else(of_key)
     }
 }
 
@@ -147,7 +135,6 @@ mod tests {
             let node = tree.branch(Tree::ROOT, name).expect("names differ");
             tree.bear(node, rule);
         }
-        tree.finish(0);
         tree
     }
 
@@ -183,7 +170,6 @@ mod tests {
         let below = tree.branch(any, "b").expect("new");
         tree.bear(exact, 0);
         tree.bear(below, 1);
-        tree.finish(0);
         assert_eq!(find(&tree, &[("a", "2"), ("b", "x")]), Some(1));
         assert_eq!(find(&tree, &[("a", "1"), ("b", "x")]), None);
         assert_eq!(find(&tree, &[("a", "2")]), None);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::key::Prefix;
 use crate::query::{Entries, Entry};
 
-use super::Name;
+use super::with_name;
 
 /// A rule that stands in a tree.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Leaf {
         for (entry, shared) in entries.iter().zip(&self.shared) {
             match shared {
                 Some(pattern) => prefix.push(pattern),
-                None => prefix.push(&Name::of(entry)),
+                None => with_name(entry, |name| prefix.push(name)),
             }
         }
     }

@@ -1,34 +1,24 @@
 //! The joined name of an entry.
 
-use std::ops::Deref;
-use std::str;
-
-use smallvec::SmallVec;
+use std::cell::RefCell;
 
 use crate::query::Entry;
 
-/// Names up to this long need no allocation; paths and tokens seldom are longer.
-const NAME_BYTES_INLINE: usize = 192;
-
-/// `key_value`: what an entry is called in a `descriptors:` file. Entries of one name are one to
-/// the tree and to its counters, wherever key and value part.
-#[derive(Debug)]
-pub struct Name(SmallVec<[u8; NAME_BYTES_INLINE]>);
-
-impl Name {
-    pub fn of(entry: Entry<'_>) -> Name {
-        let mut name = SmallVec::new();
-        name.extend_from_slice(entry.key.as_bytes());
-        name.push(b'_');
-        name.extend_from_slice(entry.value.as_bytes());
-        Name(name)
-    }
+thread_local! {
+    /// Where names are joined. It grows to the longest entry that a call may have, and no further.
+    static JOINED: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-impl Deref for Name {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        str::from_utf8(&self.0).expect("two texts and an underscore are text")
-    }
+/// Uses `key_value`: what an entry is called in a `descriptors:` file. Entries of one name are one
+/// to the tree and to its counters, wherever key and value part.
+///
+/// `use_it` must not ask for another name meanwhile.
+pub fn with_name<R>(entry: Entry<'_>, use_it: impl FnOnce(&str) -> R) -> R {
+    JOINED.with_borrow_mut(|name| {
+        name.clear();
+        name.push_str(entry.key);
+        name.push('_');
+        name.push_str(entry.value);
+        use_it(name)
+    })
 }
