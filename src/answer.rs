@@ -6,13 +6,16 @@
 mod choice;
 mod headers;
 mod metadata;
+mod of_tree;
 mod refusal;
 mod retry;
 mod text;
 
 pub use self::headers::{BROUGHT_ALONG, Header, Value};
 pub use self::metadata::Metadata;
+pub use self::of_tree::{Asked, OfTree};
 pub use self::refusal::Body;
+pub use crate::rules::Metadata as OwnMetadata;
 
 use smallvec::SmallVec;
 
@@ -57,6 +60,6 @@ fn spoken<'v>(domain: &'v Domain, verdict: &'v Verdict<'_>, query: &Query<'_>) -
         answer.body =
             refusal::add(&mut answer.headers, on_refusal, &choice, verdict, query, retry_after_s);
     }
-    answer.metadata = Metadata::of(domain, verdict, &choice);
+    answer.metadata = Metadata::of(domain, verdict, &choice, query);
     answer
 }

@@ -5,8 +5,10 @@
 
 mod compile;
 mod decode;
+mod descriptors;
 mod directory;
 mod document;
+mod gather;
 mod hints;
 mod per;
 mod problem;
@@ -15,19 +17,19 @@ mod source;
 mod tree;
 mod words;
 
+pub use self::descriptors::Months;
 pub use self::schema::{directory_schema, rules_schema};
 pub use self::source::Source;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::key::HashKey;
-use crate::rules::{Domain, RuleSet};
+use crate::rules::{Manner, RuleSet};
 
-use self::directory::Report;
-use self::document::Document;
+use self::gather::Gathered;
 use self::problem::Problem;
-use self::tree::Node;
+use self::tree::{Node, Rigour};
 
 /// What came of reading rules.
 #[derive(Debug)]
@@ -52,10 +54,28 @@ fn count(errors: usize) -> String {
     if errors == 1 { "1 error".into() } else { format!("{errors} errors") }
 }
 
+/// How files with `descriptors:` are taken, where they do not say so themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether a domain may stand in several files, each with a part of its descriptors.
+    pub merge_domains: bool,
+    /// How long months are.
+    pub months: Months,
+    /// How calls are decided.
+    pub manner: Manner,
+    /// Whether calls are answered with dynamic metadata.
+    pub metadata: bool,
+}
+
 /// Reads and compiles files and directories of `*.yaml`.
 pub fn load(key: HashKey, paths: &[PathBuf]) -> Loaded {
+    load_with(key, paths, Options::default())
+}
+
+/// The same, in a manner of its own.
+pub fn load_with(key: HashKey, paths: &[PathBuf], options: Options) -> Loaded {
     let (sources, unreadable) = source::read_all(paths);
-    let mut loaded = compile_all(key, &sources);
+    let mut loaded = compile_with(key, &sources, options);
     if !unreadable.is_empty() {
         let mut text: String =
             unreadable.iter().map(|error| format!("error: {error}\n\n")).collect();
@@ -71,43 +91,36 @@ pub fn load(key: HashKey, paths: &[PathBuf]) -> Loaded {
 
 /// Compiles files that are read already.
 pub fn compile_all(key: HashKey, sources: &[Source]) -> Loaded {
-    let mut domains = Vec::new();
-    let mut owners: HashMap<Box<str>, &str> = HashMap::new();
-    let (mut errors, mut error_text, mut warnings) = (0, String::new(), String::new());
-    let parsed: Vec<_> = sources.iter().map(|source| tree::parse(&source.text)).collect();
+    compile_with(key, sources, Options::default())
+}
+
+/// The same, in a manner of its own.
+pub fn compile_with(key: HashKey, sources: &[Source], options: Options) -> Loaded {
+    let parsed: Vec<_> = sources.iter().map(|source| parse(&source.text)).collect();
     let directories = directory_files(sources, &parsed);
     let is_rules = |source: &Source| !directories.contains(Path::new(&source.name));
-    let files = sources.iter().filter(|source| is_rules(source)).count();
-    for (source, parsed) in sources.iter().zip(parsed).filter(|(source, _)| is_rules(source)) {
-        let (domain, mut problems, report) = compile_one(key, source, parsed);
-        if let Some((domain, at)) = domain {
-            if let Some(owner) = owners.insert(domain.name.clone(), &source.name) {
-                let what = format!("domain `{}` is defined in {owner} already", domain.name);
-                let remedy = "put all rules of a domain into one file";
-                problems.push(Problem::error(at, what, remedy));
-            }
-            domains.push(domain);
+    let mut gathered = Gathered::new(key, options, sources);
+    for (number, parsed) in parsed.into_iter().enumerate() {
+        if is_rules(&sources[number]) {
+            gathered.add(number, parsed);
         }
-        problems.sort_by_key(|problem| problem.span.start);
-        let (against, beside): (Vec<_>, Vec<_>) = problems.into_iter().partition(Problem::is_error);
-        errors += against.len();
-        error_text += &problem::render_all(source, &against);
-        warnings += &problem::render_all(source, &beside);
-        errors += report.errors;
-        error_text += &report.error_text;
     }
-    let rules = match errors {
-        0 => Ok(RuleSet::new(key, domains)),
-        _ => {
-            warnings.clear();
-            Err(Rejected { text: error_text, errors })
-        }
-    };
-    Loaded { rules, warnings, files }
+    gathered.finish()
 }
 
 /// What came of reading a file as a tree.
 type Parsed = (Option<Node>, Vec<Problem>);
+
+/// A file that envoyproxy/ratelimit might read is read with the rigour that it is used to.
+fn parse(text: &str) -> Parsed {
+    let (root, problems) = tree::parse(text);
+    match &root {
+        Some(root) if descriptors::are_alone(root, hints::of_rules) => {
+            tree::parse_with(text, Rigour::Lenient)
+        }
+        _ => (root, problems),
+    }
+}
 
 /// Files that others name as their directories. They hold rows and no rules, though they may lie
 /// in a folder of rules.
@@ -122,29 +135,4 @@ fn directory_files(sources: &[Source], parsed: &[Parsed]) -> HashSet<PathBuf> {
 /// Where a file lies: paths in it are relative to this.
 fn folder(source: &Source) -> &Path {
     Path::new(&source.name).parent().unwrap_or(Path::new(""))
-}
-
-/// One file's domain with the place of its name, every finding about the file, and what is wrong
-/// with its directory.
-fn compile_one(
-    key: HashKey,
-    source: &Source,
-    (root, mut problems): Parsed,
-) -> (Option<(Domain, problem::Span)>, Vec<Problem>, Report) {
-    let Some(root) = root else {
-        if problems.is_empty() {
-            let remedy = "write at least `domain:` and `rules:`";
-            problems.push(Problem::error(problem::Span::default(), "the file is empty", remedy));
-        }
-        return (None, problems, Report::default());
-    };
-    let decoded = decode::decode::<Document>(&root);
-    problems.extend(decoded.problems);
-    let Some(document) = decoded.value else { return (None, problems, Report::default()) };
-    let left_out = &decoded.left_out;
-    let (domain, mut found, report) = compile::compile(key, &document, left_out, folder(source));
-    // What is said of a whole may follow from a part that could not be read; the part is enough.
-    found.retain(|finding| !problems.iter().any(|known| finding.span.contains(known.span)));
-    problems.extend(found);
-    (Some((domain, document.domain.span)), problems, report)
 }

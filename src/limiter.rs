@@ -7,12 +7,14 @@ mod again;
 mod barred;
 mod book;
 mod directed;
+mod leaves;
 mod overage;
 mod plain;
 mod reading;
 mod resolve;
 mod settle;
 mod tightness;
+mod tree;
 mod turn;
 mod verdict;
 
@@ -71,7 +73,7 @@ pub fn decide_in_manner<'a>(
     // Whoever has stood in line must leave it, whatever the rules have become meanwhile.
     let stood = manner.turn.as_ref().is_some_and(|turn| turn.place.is_some());
     if let Some(domain) = domain.filter(|_| !stood)
-        && let Some(verdict) = plain::decide(domain, store, query, now, manner.tells)
+        && let Some(verdict) = decide_usual(domain, store, query, now, manner.tells)
     {
         return verdict;
     }
@@ -85,6 +87,21 @@ pub fn decide_in_manner<'a>(
     let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now, manner);
     verdict.keep_entries(&widened);
     verdict
+}
+
+/// The verdict on a call that is like most of its domain; none if it is not.
+#[inline]
+fn decide_usual<'a>(
+    domain: &'a Domain,
+    store: &Memory,
+    query: &Query<'_>,
+    now: Timestamp,
+    tells: bool,
+) -> Option<Verdict<'a>> {
+    match domain.manner() {
+        Some(_) => tree::decide(domain, store, query, now, tells),
+        None => plain::decide(domain, store, query, now, tells),
+    }
 }
 
 /// Decides a call whose entries are those that count, be they its own or the directory's.
@@ -152,6 +169,9 @@ fn commit<'r: 'c, 'c>(
     if queued.opens_for(&applied, call) {
         applied = call.apply(store, refused);
     }
+    if let Some(manner) = domain.and_then(Domain::manner) {
+        call.judge(manner, &mut applied);
+    }
     let wait = queued.end(call, &applied);
     let booked = if keys.is_empty() || wait.is_some() {
         Booked::default()
@@ -167,17 +187,13 @@ fn commit<'r: 'c, 'c>(
         Some(_) => Vec::new(),
         None => call.offend(&applied, query, ledger),
     };
-    let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
-        Some(barred) => barred.status(call.now),
-        None => verdict::status(subject.refused, candidates(call, &applied, subject)),
-    };
-    let statuses = call.subjects.iter().enumerate().map(status);
+    let statuses = statuses(call, &applied);
     let speaker = domain.filter(|domain| domain.speaks());
     let tells = call.tells || speaker.is_some();
     Verdict {
         admitted: applied.admitted,
         at: call.now,
-        statuses: statuses.collect(),
+        statuses,
         ticket: applied.ticket.max(booked.ticket).max(again),
         speaker,
         readings: if tells { readings(call, &applied, query) } else { Vec::new() },
@@ -188,6 +204,18 @@ fn commit<'r: 'c, 'c>(
         wait,
         directed: Box::default(),
     }
+}
+
+/// A status for each descriptor, in order.
+fn statuses<'r: 'c, 'c>(call: &Resolved<'r, 'c>, applied: &Applied) -> SmallVec<[Status<'r>; 2]> {
+    let status = |(position, subject): (usize, &Subject)| match call.barred(position) {
+        Some(barred) => barred.status(call.now),
+        None => {
+            let candidates = candidates(call, applied, subject);
+            verdict::status(subject.refused, candidates).or_unlimited(subject.unlimited)
+        }
+    };
+    call.subjects.iter().enumerate().map(status).collect()
 }
 
 /// Whether the id that a call brings along is known, and for the same.

@@ -17,6 +17,7 @@ mod prefix;
 mod regex;
 mod shown;
 mod template;
+mod tree;
 
 pub use self::address::{Masks, Network, V4_BITS, V6_BITS};
 pub use self::again::{Dedupe, Hold};
@@ -32,6 +33,7 @@ pub use self::pattern::{Pattern, Wildcard};
 pub use self::regex::{Regex, RegexError};
 pub use self::shown::{Shown, end_of};
 pub use self::template::{Field, Piece, Template};
+pub use self::tree::{Bound, Leaf, Manner, Metadata, NodeId, STAR, Tree, with_name};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -79,6 +81,8 @@ pub struct Domain {
     /// Positions of the rules by name: calls that end holds look theirs up.
     by_name: HashMap<Box<str>, u32, RandomState>,
     index: Index,
+    /// The rules of its `descriptors:`, if it has any. They stand behind all others.
+    tree: Option<Tree>,
     override_prefix: Prefix,
 }
 
@@ -103,6 +107,8 @@ pub struct Rule {
     pub hold: Option<Box<Hold>>,
     pub dedupe: Option<Box<Dedupe>>,
     pub ban: Option<Box<Ban>>,
+    /// What it has beyond other rules, if it stands in a tree.
+    pub leaf: Option<Box<Leaf>>,
     /// Whether deciding it takes its counters and nothing else; found out by its domain.
     pub plain: bool,
 }
@@ -230,6 +236,12 @@ pub fn limit_tag(key: &HashKey, name: &str, algorithm: &Algorithm) -> LimitTag {
     key.tag(&[name, &algorithm.to_string()])
 }
 
+/// The start of the identities of a domain's counters that are not a rule's own: those of budgets
+/// that calls bring along, and of the rules of a tree.
+pub fn override_prefix(key: &HashKey, domain: &str) -> Prefix {
+    key.prefix(&["override", domain])
+}
+
 /// The start of the identities of one rule's counters.
 pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str) -> Prefix {
     key.prefix(&["rule", domain, counter])
@@ -257,7 +269,8 @@ impl Domain {
             speaks: rules.iter().any(|rule| rule.answers.is_some()),
             by_name: by_name(&rules),
             index: Index::new(&rules),
-            override_prefix: key.prefix(&["override", name]),
+            tree: None,
+            override_prefix: override_prefix(key, name),
             rules: rules.into(),
         }
     }
@@ -325,7 +338,33 @@ impl Domain {
     pub fn matching(&self, entries: &Entries<'_>) -> impl Iterator<Item = &Rule> {
         let candidates = self.index.candidates(entries);
         let rules = candidates.into_iter().map(|position| &self.rules[position as usize]);
-        rules.filter(|rule| rule.applies(entries))
+        rules.filter(|rule| rule.applies(entries)).chain(self.leaf(entries))
+    }
+
+    /// The rule that a descriptor leads to in the domain's tree.
+    pub fn leaf(&self, entries: &Entries<'_>) -> Option<&Rule> {
+        let position = self.tree.as_ref()?.find(entries)?;
+        Some(&self.rules[position as usize])
+    }
+
+    /// Whether the domain has the rules of a tree, and nothing else that calls could meet.
+    pub fn is_tree_alone(&self) -> bool {
+        let first = self.rules.first();
+        self.is_plain() && first.is_some_and(|rule| rule.leaf.is_some())
+    }
+
+    /// How calls are decided by the domain's tree, if it has one.
+    pub fn manner(&self) -> Option<Manner> {
+        self.tree.as_ref().map(|tree| tree.manner)
+    }
+
+    /// The same domain with the rules of a tree besides.
+    pub fn with_tree(self, mut tree: Tree, leaves: Vec<Rule>) -> Domain {
+        let mut rules = self.rules.into_vec();
+        // Files are bounded far below what 32 bits count.
+        tree.count_from(u32::try_from(rules.len()).unwrap_or(u32::MAX));
+        rules.extend(leaves);
+        Domain { by_name: by_name(&rules), tree: Some(tree), rules: rules.into(), ..self }
     }
 
     /// What the directory knows of whoever has these entries.
@@ -334,10 +373,15 @@ impl Domain {
         directory.row(entries.get(&directory.by)?)
     }
 
-    /// Whose budget an override is: that of all its entries, in order.
+    /// Whose budget an override is: that of all its entries, in order. Where there is a tree it is
+    /// counted where the tree would.
     pub fn override_identity(&self, entries: &Entries<'_>) -> Identity {
         let mut prefix = self.override_prefix.clone();
         for entry in entries.iter() {
+            if self.tree.is_some() {
+                with_name(entry, |name| prefix.push(name));
+                continue;
+            }
             prefix.push(entry.key);
             prefix.push(entry.value);
         }
@@ -360,6 +404,9 @@ impl Rule {
     /// Whom this rule counts: the values it counts by, under its counter's name.
     pub fn identity(&self, entries: &Entries<'_>) -> Identity {
         let mut prefix = self.prefix.clone();
+        if let Some(leaf) = &self.leaf {
+            leaf.count(entries, &mut prefix);
+        }
         for counted in &self.count_by {
             prefix.push(&counted.entry);
             prefix.push(&counted.value(entries.get(&counted.entry).unwrap_or_default()));
@@ -373,7 +420,10 @@ impl Rule {
             let value = entries.get(&counted.entry).unwrap_or_default();
             (counted.entry.to_string(), str::to_owned(&counted.value(value)))
         };
-        self.count_by.iter().map(value).collect()
+        match &self.leaf {
+            Some(leaf) => leaf.counted(entries),
+            None => self.count_by.iter().map(value).collect(),
+        }
     }
 
     /// What one hit costs: the first cost whose conditions hold, else 1.

@@ -165,7 +165,20 @@ pub struct Serve {
     pub hot_path: bool,
 
     #[command(flatten)]
+    pub reading: Reading,
+
+    #[command(flatten)]
     not_yet: NotYet,
+}
+
+/// How rules are read, where their files cannot say it.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Reading {
+    /// Let several files hold descriptors of one domain.
+    ///
+    /// For files of envoyproxy/ratelimit that were split; what stands in both is an error.
+    #[arg(long, env = "TOLLGATE_MERGE_DOMAINS")]
+    pub merge_domains: bool,
 }
 
 /// Flags of the interface that this release does not serve.
@@ -185,6 +198,9 @@ pub struct Check {
     /// Rules files, or directories whose *.yaml files are read in name order.
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Debug, Args)]

@@ -22,8 +22,9 @@ fn files_that_are_not_rules() {
 #[test]
 fn keys_that_are_wrong_or_not_built() {
     check("domain: d\nrulse: []\n", &[("2:1", "did you mean `rules`?")]);
-    let said = "`descriptors` is part of the rules language, but not built";
-    check("domain: d\ndescriptors: { any: thing }\n", &[("2:1", said)]);
+    let said = "`consistency` is part of the rules language, but not built";
+    let limit = "[{ requests: 1, per: s, consistency: strict }]";
+    check(&format!("domain: d\nrules: [{{ name: r, limits: {limit} }}]\n"), &[("2:52", said)]);
 }
 
 #[test]

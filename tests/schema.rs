@@ -100,6 +100,11 @@ fn limit(keys: &str) -> String {
     rule(&format!("name: r, limits: [{{ {keys} }}]"))
 }
 
+/// A file with one descriptor, whose keys are these.
+fn node(keys: &str) -> String {
+    format!("domain: d\ndescriptors: [{{ key: k, {keys} }}]\n")
+}
+
 #[test]
 fn what_people_may_write_is_not_refused() {
     let rules = Held::rules();
@@ -116,6 +121,9 @@ fn what_people_may_write_is_not_refused() {
         limit("requests: 1, per: s, on_exceed: queue"),
         rule("name: r, ban: { of: spike, times: 9, over: 1h, at_least: 9, for: 15m, up_to: day }"),
         rule("name: r, headers: { retry_after: false }, replaces: [a, b.month], counter: a"),
+        node("value: 5, rate_limit: { unit: HOUR, requests_per_unit: 1_000, name: 7 }"),
+        node("rate_limit: { unlimited: yes, replaces: [{ name: a }] }, shadow_mode: off"),
+        node("metadata: { any: [1.5, { b: c }] }, descriptors: [{ key: l }], quota_mode: true"),
     ] {
         assert_eq!(rules.against(&good), None, "{good}");
     }
@@ -127,7 +135,16 @@ fn what_is_wrong_with_keys_and_words_is_refused() {
     for bad in [
         "rules: []\n".to_owned(),
         "domain: d\nrulse: []\n".to_owned(),
-        "domain: d\ndescriptors: []\n".to_owned(),
+        "domain: d\ndescriptors: 5\n".to_owned(),
+        "domain: d\ndescriptors_as: { charge: often }\n".to_owned(),
+        "domain: d\ndescriptors: [{ value: v }]\n".to_owned(),
+        "domain: d\ndescriptors: [{ keyy: k }]\n".to_owned(),
+        node("rate_limit: { unit: eon }"),
+        node("rate_limit: { unit: hour, requests_per_unit: -1 }"),
+        node("rate_limit: { unit: hour, requests_per_unit: 4294967296 }"),
+        node("rate_limit: { unit: hour, replaces: [{}] }"),
+        node("shadow_mode: maybe"),
+        node("metadata: 5"),
         "domain: d\nunmatched: refuse\n".to_owned(),
         "domain: d\noverrides: maybe\n".to_owned(),
         "domain: d\nlists: { a.b: [x] }\n".to_owned(),

@@ -44,7 +44,9 @@ impl<'v> Choice<'v> {
     pub fn of(domain: &'v Domain, verdict: &'v Verdict<'_>) -> Choice<'v> {
         let banned = banned(verdict);
         let readings: &'v [Reading<'v>] = if banned.is_some() { &[] } else { &verdict.readings };
-        let refusing = tightest(readings.iter().filter(|reading| reading.refuses()));
+        // A quota that is used up may let the call pass.
+        let refuses = |reading: &&Reading<'_>| !verdict.admitted && reading.refuses();
+        let refusing = tightest(readings.iter().filter(refuses));
         let own = match banned {
             Some(banned) => domain.rule(banned.rule).and_then(|rule| rule.answers.as_deref()),
             None => refusing.and_then(|reading| own_answers(reading)),

@@ -1,17 +1,22 @@
 //! `tollgate check`: what the server would say of these rules, without a server.
 
 use crate::cli::say::complain;
-use crate::config::{self, Rejected};
+use crate::config::{self, Options, Rejected};
 use crate::key::HashKey;
 use crate::rules::RuleSet;
-use crate::settings::Check;
+use crate::settings::{Check, Reading};
 
 /// Compiles the rules and returns a summary for people; warnings go to standard error.
 pub fn run(check: &Check) -> Result<String, Rejected> {
-    let loaded = config::load(HashKey::random(), &check.paths);
+    let loaded = config::load_with(HashKey::random(), &check.paths, options(check.reading));
     complain(loaded.warnings.trim_end());
     let rules = loaded.rules?;
     Ok(format!("no errors in {}: {}", count(loaded.files, "file"), summary(&rules)))
+}
+
+/// How rules are read.
+pub fn options(Reading { merge_domains }: Reading) -> Options {
+    Options { merge_domains, ..Options::default() }
 }
 
 /// What was loaded, in a few words.

@@ -15,7 +15,7 @@ use crate::audit::Audit;
 use crate::cli::check;
 use crate::cli::machine;
 use crate::cli::say::complain;
-use crate::config::{self, Loaded, Rejected};
+use crate::config::{self, Loaded, Options, Rejected};
 use crate::gate::Gate;
 use crate::http::{Access, Token, Unfit};
 use crate::key::HashKey;
@@ -75,7 +75,8 @@ where
         Some((home, path)) => home.hash_key().map_err(|why| unusable(path, why))?,
         None => HashKey::random(),
     };
-    let Loaded { rules, warnings, .. } = config::load(key, &serve.rules);
+    let Loaded { rules, warnings, .. } =
+        config::load_with(key, &serve.rules, check::options(serve.reading));
     complain(warnings.trim_end());
     let rules = rules?;
     if home.is_none() {
@@ -88,7 +89,8 @@ where
     let lock_wait = Duration::from_secs(serve.lock_wait_seconds.into());
     let data = home.map(|(home, _)| Data { home, lock_wait });
     let gate = Arc::new(gate(rules, serve, data.is_some()));
-    let source = Source { key, paths: serve.rules.clone(), strict: data.is_some() };
+    let options = check::options(serve.reading);
+    let source = Source { key, paths: serve.rules.clone(), options, strict: data.is_some() };
     let reloading = tokio::spawn(reload(gate.clone(), source, signals.reload));
     let drain_deadline = Duration::from_secs(serve.drain_seconds.into());
     let stop = async {
@@ -192,15 +194,16 @@ fn refuse_strict(rules: &RuleSet) -> Result<(), Error> {
 struct Source {
     key: HashKey,
     paths: Vec<PathBuf>,
+    options: Options,
     /// Whether strict limits have a disk.
     strict: bool,
 }
 
 async fn reload(gate: Arc<Gate>, source: Source, mut asked: mpsc::Receiver<()>) {
     while asked.recv().await.is_some() {
-        let (key, paths) = (source.key, source.paths.clone());
+        let (key, paths, options) = (source.key, source.paths.clone(), source.options);
         // Reading and compiling may take a while, and calls must not wait for it.
-        match tokio::task::spawn_blocking(move || config::load(key, &paths)).await {
+        match tokio::task::spawn_blocking(move || config::load_with(key, &paths, options)).await {
             Ok(loaded) => put_in_force(&gate, loaded, source.strict),
             Err(error) => tracing::error!(%error, "reading the rules failed; those in force stay"),
         }

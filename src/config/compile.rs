@@ -10,6 +10,7 @@ mod ban;
 mod condition;
 mod counted;
 mod counter;
+mod descriptors;
 mod directory;
 mod exceed;
 mod limit;
@@ -25,7 +26,7 @@ use jiff::tz::TimeZone;
 use crate::key::HashKey;
 use crate::rules::{Domain, Unmatched};
 
-use super::decode::{At, Pairs};
+use super::decode::{At, Pairs, nearest};
 use super::directory::Report;
 use super::document::{Document, Plan};
 use super::problem::{Problem, Span};
@@ -33,12 +34,22 @@ use super::words;
 
 use self::alert::Alerts;
 use self::counter::Measured;
+pub use self::descriptors::manner;
 pub use self::limit::PlanLimit;
 use self::list::Lists;
 
 /// Names go into metrics, headers and messages unescaped, so they are kept plain.
 pub const NAME_CHARS_MAX: usize = 64;
 pub const NAME_REMEDY: &str = "use letters, digits, `-` and `_`, at most 64 of them";
+
+/// A word that a key has no meaning for.
+fn unknown_word(span: Span, word: &str, key: &str, known: &[&str]) -> Problem {
+    let remedy = match nearest(word, known) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("write one of: {}", known.join(", ")),
+    };
+    Problem::error(span, format!("`{word}` is no value of `{key}`"), remedy)
+}
 
 /// What all parts of one file are compiled with.
 pub struct Compiler<'d> {
@@ -98,6 +109,8 @@ pub fn compile(
         on_refusal: document.on_refusal.as_ref(),
     };
     domain = domain.with_answers(compiler.answers(told));
+    compiler.findings.extend(descriptors::beside_directory(document));
+    compiler.findings.extend(descriptors::without_descriptors(document));
     compiler.shown(document, &domain);
     domain.unmatched = compiler.unmatched(document.unmatched.as_ref());
     domain.my_usage = document.my_usage;

@@ -9,6 +9,8 @@ mod alert;
 mod answer;
 mod ban;
 mod counted;
+mod descriptor;
+mod descriptors_as;
 mod directory;
 mod exceed;
 mod limit;
@@ -21,6 +23,8 @@ pub use self::alert::Target;
 pub use self::answer::{Body, Headers, Names, OnRefusal, RetryAfter};
 pub use self::ban::Ban;
 pub use self::counted::{Counted, Masked};
+pub use self::descriptor::{Descriptor, Descriptors, RateLimit, Replaced};
+pub use self::descriptors_as::DescriptorsAs;
 pub use self::directory::Directory;
 pub use self::exceed::OnExceed;
 pub use self::limit::Limit;
@@ -32,12 +36,11 @@ pub use self::written::whole_number;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::decode::{At, NotYet, Pairs};
+use super::decode::{At, Pairs};
 use super::words;
 
 /// The rules of one domain: who may ask how often, in plans, windows and counters.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[expect(dead_code, reason = "keys of later releases are listed only to be refused")]
 pub struct Document {
     /// The name that the proxy's configuration sends along. All rules of a domain stand in one
     /// file.
@@ -79,7 +82,11 @@ pub struct Document {
     /// Where alerts may go, by name. Limits with `alert_at` name one in `alert_to`.
     #[schemars(extend("propertyNames" = written::name()))]
     pub alerts: Option<Pairs<At<Target>>>,
-    pub descriptors: Option<NotYet>,
+    /// Rules in the format of envoyproxy/ratelimit. A descriptor is held to the one that its
+    /// entries lead to, besides the rules above that match it.
+    pub descriptors: Option<Descriptors>,
+    /// How `descriptors` are taken, where that is not as envoyproxy/ratelimit does.
+    pub descriptors_as: Option<At<DescriptorsAs>>,
 }
 
 fn yes() -> bool {

@@ -11,6 +11,11 @@ const SAMPLES: &[(&str, &str)] = &[
     ("costs", "costs: [{ match: { endpoint: \"/v1/export*\" }, cost: 5 }]"),
     ("count_by", "count_by: [key]"),
     ("dedupe", "dedupe: { by: request_id, for: 1m }"),
+    (
+        "descriptors",
+        "descriptors: [{ key: path, rate_limit: { unit: hour, requests_per_unit: 5 } }]",
+    ),
+    ("descriptors_as", "descriptors_as: { charge: admitted }"),
     ("directory", "directory: { by: key, from: keys.csv }"),
     ("headers", "headers: { style: x-ratelimit }"),
     ("hold", "hold: { by: request_id, settle: { phase: done } }"),
@@ -48,7 +53,11 @@ const OF_DOMAIN: &[&str] = &[
     "rules",
     "unmatched",
     "alerts",
+    "descriptors",
+    "descriptors_as",
 ];
+/// Keys of a domain, and of a rule as well.
+const OF_ANSWERS: &[&str] = &["headers", "metadata", "on_refusal"];
 const OF_RULE: &[&str] = &[
     "match",
     "count_by",
@@ -75,6 +84,12 @@ const OF_LIMIT: &[&str] = &[
     "alert_to",
     "archive",
 ];
+
+/// Whether a key that a domain may have is one of `rules:`, and not of `descriptors:` alone.
+pub fn of_rules(key: &str) -> bool {
+    let of_both = matches!(key, "domain" | "descriptors");
+    !of_both && (OF_DOMAIN.contains(&key) || OF_ANSWERS.contains(&key))
+}
 
 /// Where a key belongs that stands elsewhere.
 pub fn home(key: &str) -> Option<&'static str> {

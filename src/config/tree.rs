@@ -5,13 +5,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, StrInput};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, StrInput, Tag};
 
-use super::problem::{Problem, Span};
+use super::problem::{Problem, Severity, Span};
 
 /// Aliases can multiply a small file into a huge tree. Ten thousand rules are some half a million
 /// nodes; ten times that is no rules file any more.
 const NODES_MAX: usize = 5_000_000;
+
+/// The types of YAML's own that a value may be said to be of where that is forgiven.
+const TYPES: [&str; 6] = ["str", "int", "bool", "null", "map", "seq"];
 
 /// A node's name within its tree. An alias's copy bears the name of the original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +51,18 @@ pub struct Pair {
 pub struct Key {
     pub text: String,
     pub span: Span,
+    /// Written without quotes, as a scalar's.
+    pub plain: bool,
+}
+
+/// How much a file is forgiven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rigour {
+    /// What is likely to be a slip is an error.
+    Strict,
+    /// What other readers of YAML let pass is a warning: of a key that stands in a map twice the
+    /// last counts, a second document is not read, and the tags of YAML's own types are known.
+    Lenient,
 }
 
 impl Node {
@@ -74,11 +89,17 @@ impl Scalar {
 /// Reads one document. Returns what could be read and every problem met on the way; a syntax
 /// error leaves nothing to read.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
+    parse_with(text, Rigour::Strict)
+}
+
+/// The same, with more or less forgiven.
+pub fn parse_with(text: &str, rigour: Rigour) -> (Option<Node>, Vec<Problem>) {
     let options = granit_parser::options! { emit_comments: false };
     let mut builder = Builder {
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         nodes: 0,
+        rigour,
         problems: Vec::new(),
     };
     let root = match builder.document() {
@@ -98,6 +119,7 @@ struct Builder<'t> {
     /// Anchored nodes, with how many nodes each of them is.
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
+    rigour: Rigour,
     problems: Vec<Problem>,
 }
 
@@ -111,7 +133,7 @@ impl<'t> Builder<'t> {
                 Event::DocumentStart(..) if root.is_some() => {
                     let remedy = "put each domain into a file of its own";
                     let what = "a second document in one file would not be read";
-                    self.problems.push(Problem::error(span, what, remedy));
+                    self.slip(span, what, remedy);
                     return Ok(root);
                 }
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
@@ -152,17 +174,17 @@ impl<'t> Builder<'t> {
         let (value, end, anchor) = match event {
             Event::Alias(anchor) => return self.alias(anchor, span),
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), span);
-                let plain = style == ScalarStyle::Plain;
+                let plain = style == ScalarStyle::Plain && !self.is_text(tag.as_deref());
+                self.refuse_tag(tag.as_deref(), span);
                 (Value::Scalar(Scalar { text: text.into_owned(), plain }), span.end, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), span);
+                self.refuse_tag(tag.as_deref(), span);
                 let (items, end) = self.list()?;
                 (Value::List(items), end, anchor)
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), span);
+                self.refuse_tag(tag.as_deref(), span);
                 let (pairs, end) = self.map()?;
                 (Value::Map(pairs), end, anchor)
             }
@@ -179,8 +201,10 @@ impl<'t> Builder<'t> {
     }
 
     /// A tag would change what a value is; here only its place does.
-    fn refuse_tag(&mut self, tagged: bool, span: Span) {
-        if tagged {
+    fn refuse_tag(&mut self, tag: Option<&Tag>, span: Span) {
+        let known = |tag: &Tag| tag.is_yaml_core_schema() && TYPES.contains(&tag.suffix());
+        let forgiven = self.rigour == Rigour::Lenient && tag.is_some_and(known);
+        if tag.is_some() && !forgiven {
             let what = "tags such as `!!int` have no meaning here";
             self.problems.push(Problem::error(
                 span,
@@ -188,6 +212,21 @@ impl<'t> Builder<'t> {
                 "write the value in quotes, or without the `!`; `{ not: … }` means all others",
             ));
         }
+    }
+
+    /// Whether a tag makes text of whatever stands there.
+    fn is_text(&self, tag: Option<&Tag>) -> bool {
+        let says = |tag: &Tag| tag.is_yaml_core_schema() && tag.suffix() == "str";
+        self.rigour == Rigour::Lenient && tag.is_some_and(says)
+    }
+
+    /// Something that is no error to whoever forgives it.
+    fn slip(&mut self, span: Span, what: impl Into<String>, remedy: &str) {
+        let problem = Problem::error(span, what, remedy);
+        self.problems.push(match self.rigour {
+            Rigour::Strict => problem,
+            Rigour::Lenient => Problem { severity: Severity::Warning, ..problem },
+        });
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Step<Node> {
@@ -241,12 +280,17 @@ impl<'t> Builder<'t> {
             let value = self.node(event, value_span)?;
             match key.value {
                 Value::Scalar(key) if key.plain && key.text == "<<" => merged.push(value),
-                Value::Scalar(scalar) if !known.insert(scalar.text.clone()) => {
-                    let what = format!("`{}` stands here twice", scalar.text);
-                    self.problems.push(Problem::error(span, what, "keep one of the two"));
-                }
                 Value::Scalar(scalar) => {
-                    pairs.push(Pair { key: Key { text: scalar.text, span }, value });
+                    let Scalar { text, plain } = scalar;
+                    if !known.insert(text.clone()) {
+                        let what = format!("`{text}` stands here twice");
+                        self.slip(span, what, "keep one of the two");
+                        if self.rigour == Rigour::Strict {
+                            continue;
+                        }
+                        pairs.retain(|pair| pair.key.text != text);
+                    }
+                    pairs.push(Pair { key: Key { text, span, plain }, value });
                 }
                 Value::List(_) | Value::Map(_) => {
                     let what = "a key must be text, not a list or a map";

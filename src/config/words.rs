@@ -28,3 +28,9 @@ pub const BANS: [&str; 4] = ["refusals", "hits", "spike", "distinct"];
 
 /// Offences beyond this within a span are an attack on the proxy, not on a limit.
 pub const BAN_AFTER_MAX: u64 = 1_000_000;
+
+/// Units of windows under `descriptors:`, in any case.
+pub const UNITS: [&str; 7] = ["second", "minute", "hour", "day", "week", "month", "year"];
+
+/// How long months are under `descriptors:`.
+pub const MONTHS: [&str; 2] = ["30 days", "calendar"];

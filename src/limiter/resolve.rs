@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use super::again::{Known, Settled};
 use super::barred::{Barred, Watched};
 use super::directed::Directed;
+use super::leaves::{self, LeafHit};
 use super::verdict::Origin;
 
 /// The hits of a whole call, and which of them belong to which descriptor.
@@ -42,6 +43,10 @@ pub struct Resolved<'r, 'c> {
     pub barred: Vec<Barred<'r>>,
     /// Rules with bans that it is held to.
     pub watched: Vec<Watched<'r>>,
+    /// Hits of rules of a tree, in order.
+    pub leaves: SmallVec<[LeafHit; HITS_INLINE]>,
+    /// Of these, each several that are on one counter, in order.
+    pub followed: Vec<Box<[usize]>>,
 }
 
 /// One descriptor of the call.
@@ -49,6 +54,15 @@ pub struct Subject {
     pub hits: Range<usize>,
     /// No plan serves it, or no rule is for it: refused before any counter is asked.
     pub refused: bool,
+    /// It is told that nothing limits it, unless something does.
+    pub unlimited: bool,
+}
+
+/// What rules of the call take the place of.
+struct AllReplaced<'r> {
+    limits: SmallVec<[&'r Replaced; 2]>,
+    /// Names of limits of a tree.
+    of_tree: SmallVec<[&'r str; 2]>,
 }
 
 /// A rule that applies to a descriptor.
@@ -102,7 +116,7 @@ fn override_limit(rules: &RuleSet, brought: Override) -> Limit {
 
 /// What a descriptor asks of a limit: room for `demand`, of which it takes `charge`.
 #[derive(Clone, Copy, Default)]
-struct Amount {
+pub struct Amount {
     demand: u64,
     charge: u64,
     give_back: u64,
@@ -112,7 +126,7 @@ struct Amount {
 
 impl Amount {
     /// Saturating: a product beyond the largest number is beyond any budget.
-    fn of(hits: Hits, cost: u64) -> Amount {
+    pub fn of(hits: Hits, cost: u64) -> Amount {
         match hits {
             Hits::Peek => Amount { demand: cost, pending: cost, ..Amount::default() },
             Hits::Take(hits) => {
@@ -142,12 +156,14 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             settled: Vec::new(),
             barred: Vec::new(),
             watched: Vec::new(),
+            leaves: SmallVec::new(),
+            followed: Vec::new(),
         }
     }
 
     /// A call for a domain that nobody has rules for: all its descriptors pass.
     pub fn unruled(&mut self, descriptors: usize) {
-        let bare = || Subject { hits: 0..0, refused: false };
+        let bare = || Subject { hits: 0..0, refused: false, unlimited: false };
         self.subjects = std::iter::repeat_with(bare).take(descriptors).collect();
     }
 
@@ -167,7 +183,7 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
             let (first, limit) = (self.hits.len(), brought(overrides, position));
             let of_this = found[next..].iter().take_while(|found| found.descriptor == position);
             let (matching, settled) = (of_this.clone().count(), self.settles(position));
-            let mut refused = false;
+            let (mut refused, mut unlimited) = (false, false);
             if let Some(limit) = limit {
                 self.brought_along(domain, asked, position, limit);
             } else if !settled {
@@ -175,11 +191,18 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
                 for found in of_this {
                     let row = directed.row(position);
                     refused |= !self.rule(found, asked, row, &replaced);
+                    unlimited |= leaves::is_unlimited(found.rule);
+                    if let (Some(leaf), Some(manner)) = (&found.rule.leaf, domain.manner())
+                        && first < self.hits.len()
+                    {
+                        self.note_leaf(manner, Some(leaf), asked);
+                    }
                 }
             }
             next += matching;
-            self.subjects.push(Subject { hits: first..self.hits.len(), refused });
+            self.subjects.push(Subject { hits: first..self.hits.len(), refused, unlimited });
         }
+        self.follow_one_another();
     }
 
     fn find(
@@ -224,12 +247,16 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
     ) {
         let identity = domain.override_identity(&asked.entries);
         let origin = Origin { label: "", rule: None, limit: None, descriptor, cost: 1 };
-        let amount = match asked.hits {
+        let amount = match (asked.hits, domain.manner().map(|manner| manner.charge)) {
+            (hits, Some(Charge::Always)) => Amount::counted(hits),
             // Only a rule can say that hits may be given back.
-            Hits::GiveBack(_) => Amount::default(),
-            hits => Amount::of(hits, 1),
+            (Hits::GiveBack(_), None) => Amount::default(),
+            (hits, _) => Amount::of(hits, 1),
         };
         self.push(identity, limit.terms(), origin, amount);
+        if let Some(manner) = domain.manner() {
+            self.note_leaf(manner, None, asked);
+        }
     }
 
     /// Adds the hits of one rule; false if it serves no plan for this descriptor.
@@ -238,12 +265,16 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         found: &Found<'r>,
         asked: &Descriptor<'_>,
         row: Option<&'c Row>,
-        replaced: &[&'r Replaced],
+        replaced: &AllReplaced<'r>,
     ) -> bool {
         let &Found { descriptor, rule, stance } = found;
+        if stance == Stance::Absent || leaves::is_replaced(rule, &replaced.of_tree) {
+            return true;
+        }
         let whole = |replaced: &&&Replaced| *replaced.rule == *rule.name;
-        let replaced: SmallVec<[&Replaced; 2]> = replaced.iter().filter(whole).copied().collect();
-        if stance == Stance::Absent || replaced.iter().any(|one| one.label.is_none()) {
+        let limits = replaced.limits.iter().filter(whole).copied();
+        let replaced: SmallVec<[&Replaced; 2]> = limits.collect();
+        if replaced.iter().any(|one| one.label.is_none()) {
             return true;
         }
         let Held::To(limits) = rule.held(&asked.entries) else {
@@ -315,7 +346,8 @@ impl<'r: 'c, 'c> Resolved<'r, 'c> {
         if self.hits.len() < 2 {
             return;
         }
-        let mut order: SmallVec<[usize; HITS_INLINE]> = (0..self.hits.len()).collect();
+        let mut order: SmallVec<[usize; HITS_INLINE]> =
+            (0..self.hits.len()).filter(|&position| !self.is_counted(position)).collect();
         order.sort_unstable_by_key(|&position| (self.hits[position].key, position));
         let keys: SmallVec<[_; HITS_INLINE]> = self.hits.iter().map(|hit| hit.key).collect();
         for same in order.chunk_by(|&a, &b| keys[a] == keys[b]).filter(|same| same.len() > 1) {
@@ -365,6 +397,9 @@ fn amount(rule: &Rule, limit: &Limit, hits: Hits, cost: u64, receipt: bool) -> A
     if receipt {
         return Amount::of(if slots { Hits::Take(1) } else { hits }, cost);
     }
+    if rule.leaf.is_some() && limit.charge == Charge::Always {
+        return Amount::counted(hits);
+    }
     let estimate = rule.hold.as_ref().and_then(|hold| hold.estimate).filter(|_| !slots);
     match (hits, estimate) {
         (Hits::GiveBack(_), _) if !rule.refundable => Amount::default(),
@@ -375,7 +410,10 @@ fn amount(rule: &Rule, limit: &Limit, hits: Hits, cost: u64, receipt: bool) -> A
 }
 
 /// What the call's own rules take the place of.
-fn replaced<'r>(found: &AllFound<'r>) -> SmallVec<[&'r Replaced; 2]> {
-    let enforced = found.iter().filter(|found| found.stance == Stance::Enforced);
-    enforced.flat_map(|found| &*found.rule.replaces).collect()
+fn replaced<'r>(found: &AllFound<'r>) -> AllReplaced<'r> {
+    let enforced = || found.iter().filter(|found| found.stance == Stance::Enforced);
+    AllReplaced {
+        limits: enforced().flat_map(|found| &*found.rule.replaces).collect(),
+        of_tree: enforced().flat_map(|found| leaves::replaced_by(found.rule)).collect(),
+    }
 }

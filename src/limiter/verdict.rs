@@ -125,6 +125,24 @@ pub struct Candidate<'a, 'c> {
     pub outcome: &'c Outcome,
 }
 
+impl<'a> Origin<'a> {
+    /// What callers are told that the limit is called.
+    pub fn name(&self) -> &'a str {
+        match self.rule.and_then(|rule| rule.leaf.as_deref()) {
+            Some(leaf) => &leaf.name,
+            None => self.label,
+        }
+    }
+}
+
+impl Status<'_> {
+    /// The same, or that nothing limits the descriptor if there is nothing else to say.
+    pub fn or_unlimited(self, unlimited: bool) -> Self {
+        let bare = !self.refused && self.standing == Standing::Bare;
+        if unlimited && bare { Status { standing: Standing::Unlimited, ..self } } else { self }
+    }
+}
+
 impl Verdict<'_> {
     /// Keeps what a refused caller may be told of the entries that counted.
     pub fn keep_entries(&mut self, query: &Query<'_>) {
@@ -211,7 +229,7 @@ impl<'a> Candidate<'a, '_> {
             _ => Some(self.outcome.reset_us),
         };
         Standing::Limited {
-            shown: Shown { name: self.origin.label, requests, per: terms.limit.per },
+            shown: Shown { name: self.origin.name(), requests, per: terms.limit.per },
             remaining: self.outcome.remaining.min(requests),
             reset_us,
         }

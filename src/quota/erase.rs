@@ -73,6 +73,13 @@ pub fn find<'r>(
             found.unreachable.extend(unreachable(rule, &missing, now));
         }
     }
+    // What all values of a pattern share is nobody's.
+    let alone = |rule: &&Rule| rule.leaf.as_ref().is_some_and(|leaf| !leaf.is_shared());
+    if let Some(rule) = domain.leaf(&subject.entries).filter(alone) {
+        let terms = |limit: &'r Limit| limit.terms();
+        let entries = &subject.entries;
+        found.targets.extend(resolve::targets(rule, rule.all_limits(), entries, terms));
+    }
     // Plans share the counters of limits with one name and window.
     found.targets.sort_by_key(|target| target.key);
     found.targets.dedup_by_key(|target| target.key);

@@ -48,6 +48,14 @@ impl Pattern {
 }
 
 impl Wildcard {
+    /// Reads a pattern in which every `*` stands for any text and a backslash for itself; none if
+    /// it holds no `*`.
+    pub fn unescaped(text: &str) -> Option<Wildcard> {
+        let mut parts = text.split('*').map(Box::from);
+        let (first, last) = (parts.next()?, parts.next_back()?);
+        Some(Wildcard { first, middle: parts.collect(), last })
+    }
+
     /// The text that every match begins with.
     pub fn prefix(&self) -> &str {
         &self.first
@@ -55,7 +63,7 @@ impl Wildcard {
 
     /// The first place that fits is as good as any later one, so no step is ever taken back and
     /// the time is bounded by the value's length, whatever the pattern.
-    fn matches(&self, value: &str) -> bool {
+    pub fn matches(&self, value: &str) -> bool {
         let Some(mut rest) = value.strip_prefix(&*self.first) else { return false };
         for part in &self.middle {
             match rest.find(&**part) {

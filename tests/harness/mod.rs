@@ -7,6 +7,7 @@
 
 pub mod backend;
 pub mod check;
+pub mod corpus;
 pub mod disk;
 pub mod envoy;
 pub mod http;

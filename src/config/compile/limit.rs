@@ -15,7 +15,7 @@ use crate::limit::{
 use crate::rules::{crowd, limit_tag};
 use crate::time::SECOND_US;
 
-use super::Compiler;
+use super::{Compiler, unknown_word};
 
 /// A compiled limit, with what decides whether two of them can share counters.
 pub struct PlanLimit {
@@ -204,11 +204,7 @@ impl<'d> Compiler<'d> {
     }
 
     pub fn unknown_word(&mut self, span: Span, word: &str, key: &str, known: &[&str]) {
-        let remedy = match nearest(word, known) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("write one of: {}", known.join(", ")),
-        };
-        self.error(span, format!("`{word}` is no value of `{key}`"), remedy);
+        self.findings.push(unknown_word(span, word, key, known));
     }
 
     fn algorithm(

@@ -18,7 +18,7 @@ pub const REFUSE: &str = "refuse";
 impl<'d> Compiler<'d> {
     pub fn rules(&mut self, document: &'d Document) -> Vec<Rule> {
         let rules = document.rules.as_deref().unwrap_or_default();
-        if rules.is_empty() {
+        if rules.is_empty() && document.descriptors.is_none() {
             let remedy = "add `rules:`";
             self.warning(
                 document.domain.span,
@@ -77,6 +77,7 @@ impl<'d> Compiler<'d> {
             force: self.force(rule.enforce.as_ref()),
             hold: self.hold(rule),
             dedupe: self.dedupe(rule),
+            leaf: None,
             plain: false,
         }
     }
