@@ -110,8 +110,12 @@ impl Growing {
     fn node(&mut self, path: &Path, descriptor: &Descriptor) {
         self.shares(descriptor);
         let name = self.unique(path.plain());
-        let common =
-            Common { key: &self.key, charge: self.tree.manner.charge, months: self.months };
+        let common = Common {
+            key: &self.key,
+            domain: &self.domain,
+            charge: self.tree.manner.charge,
+            months: self.months,
+        };
         let limit = common.limit(descriptor, &name, &mut self.problems);
         self.note_names(descriptor);
         self.modes(descriptor);

@@ -9,7 +9,7 @@ use crate::config::problem::Problem;
 use crate::config::words::UNITS;
 use crate::key::HashKey;
 use crate::limit::{Algorithm, Budget, Charge, Durability, Limit, OnExceed, Per, Unit};
-use crate::rules::{Bound, limit_tag};
+use crate::rules::{Bound, crowd, limit_tag};
 use crate::time::SECOND_US;
 
 /// How long months are.
@@ -26,6 +26,7 @@ pub enum Months {
 #[derive(Clone, Copy, Debug)]
 pub struct Common<'k> {
     pub key: &'k HashKey,
+    pub domain: &'k str,
     pub charge: Charge,
     pub months: Months,
 }
@@ -108,6 +109,7 @@ impl Common<'_> {
             per,
             // Budgets that calls bring along are counted in the same place.
             tag: limit_tag(self.key, "", &algorithm),
+            crowd: crowd(self.key, self.domain, rule),
             algorithm,
             on_exceed: if shadow { OnExceed::Allow } else { OnExceed::Deny },
             charge: self.charge,

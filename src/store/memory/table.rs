@@ -296,7 +296,7 @@ mod tests {
     fn shards_grow_at_different_totals() {
         let at = |shard| capacity(shard, 4096, 1000);
         let (first, middle, last) = (at(0), at(2048), at(4095));
-        assert!(1000 <= first && first < 1250 && 1000 <= last && last < 1250);
+        assert!((1000..1250).contains(&first) && (1000..1250).contains(&last));
         assert_ne!(first, middle);
         assert_ne!(middle, last);
     }

@@ -187,10 +187,10 @@ mod tests {
         for field in odd {
             assert!(!with(field).is_hot, "{field:?}");
         }
-        for left_out in 0..USUAL.len() {
-            let rest: Vec<_> = USUAL.into_iter().filter(|it| *it != USUAL[left_out]).collect();
+        for left_out in USUAL {
+            let rest: Vec<_> = USUAL.into_iter().filter(|it| *it != left_out).collect();
             // The authority alone may be missing.
-            assert_eq!(read(&rest).is_hot, left_out == 3, "{left_out}");
+            assert_eq!(read(&rest).is_hot, left_out.0 == ":authority", "{left_out:?}");
         }
     }
 

@@ -149,10 +149,8 @@ impl<M: Method> Session<M> {
                     let flags = first.flags | head.flags;
                     self.relay_back(Head { flags, ..first }, &block, out);
                 }
-                kind::DATA => {
-                    if !self.relay_data_back(head, payload, out) {
-                        return Ok(bytes.len() - left.len());
-                    }
+                kind::DATA if !self.relay_data_back(head, payload, out) => {
+                    return Ok(bytes.len() - left.len());
                 }
                 kind::RST_STREAM => self.relay_reset_back(head.stream, payload, out),
                 kind::WINDOW_UPDATE => self.relay_room(head.stream, payload, out),

@@ -178,7 +178,7 @@ impl<M: Method> Session<M> {
 
     fn headers(&mut self, head: Head, payload: &[u8], out: &mut Outbox) -> Result<(), Reason> {
         // Those of clients are odd.
-        if head.stream % 2 == 0 {
+        if head.stream.is_multiple_of(2) {
             return Err(Reason::Protocol);
         }
         let mut block = frame::unpadded(head, payload)?;
@@ -416,7 +416,7 @@ impl<M: Method> Session<M> {
 
     /// Whether the peer has never opened a stream, which then nothing may be said about.
     pub(super) fn is_idle(&self, stream: u32) -> bool {
-        let is_ours = stream % 2 == 0;
+        let is_ours = stream.is_multiple_of(2);
         is_ours || stream > self.last && self.ending != Ending::Sure
     }
 
