@@ -35,6 +35,7 @@ use crate::time::Timestamp;
 use self::again::Settled;
 use self::book::Booked;
 use self::directed::Directed;
+use self::plain::Plain;
 use self::resolve::{Resolved, Subject};
 use self::turn::Queued;
 use self::verdict::Candidate;
@@ -70,11 +71,24 @@ pub fn decide_in_manner<'a>(
     let domain = rules.domain(query.domain);
     // Whoever has stood in line must leave it, whatever the rules have become meanwhile.
     let stood = manner.turn.as_ref().is_some_and(|turn| turn.place.is_some());
-    if let Some(domain) = domain.filter(|_| !stood)
-        && let Some(verdict) = plain::decide(domain, store, query, now, manner.tells)
-    {
-        return verdict;
+    if let Some(domain) = domain.filter(|_| !stood) {
+        let mut plain = Plain::default();
+        if plain.resolve(domain, store, query).is_ok() {
+            // Made where it is to be: a verdict is too large to be moved for nothing.
+            return plain.decide(domain, store, query, now, manner.tells);
+        }
     }
+    decide_unusual((rules, domain), store, query, now, manner)
+}
+
+/// Decides a call of which everything has to be looked at.
+fn decide_unusual<'a>(
+    (rules, domain): (&'a RuleSet, Option<&'a Domain>),
+    store: &Memory,
+    query: &Query<'_>,
+    now: Timestamp,
+    manner: Manner<'_>,
+) -> Verdict<'a> {
     let directed = Directed::of(domain, query);
     if directed.is_empty() {
         return decide_directed((rules, domain), store, query, &directed, now, manner);
