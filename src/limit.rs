@@ -206,6 +206,7 @@ impl Limit {
     }
 
     /// The limit as the rules have it.
+    #[inline]
     pub fn terms(&self) -> Terms<'_> {
         let burst = match self.algorithm {
             Algorithm::TokenBucket { burst, .. } => burst,

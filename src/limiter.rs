@@ -37,6 +37,7 @@ use crate::time::Timestamp;
 use self::again::Settled;
 use self::book::Booked;
 use self::directed::Directed;
+use self::plain::Plain;
 use self::resolve::{Resolved, Subject};
 use self::turn::Queued;
 use self::verdict::Candidate;
@@ -72,11 +73,30 @@ pub fn decide_in_manner<'a>(
     let domain = rules.domain(query.domain);
     // Whoever has stood in line must leave it, whatever the rules have become meanwhile.
     let stood = manner.turn.as_ref().is_some_and(|turn| turn.place.is_some());
-    if let Some(domain) = domain.filter(|_| !stood)
-        && let Some(verdict) = decide_usual(domain, store, query, now, manner.tells)
-    {
-        return verdict;
+    if let Some(domain) = domain.filter(|_| !stood) {
+        if domain.manner().is_some() {
+            if let Some(verdict) = tree::decide(domain, store, query, now, manner.tells) {
+                return verdict;
+            }
+        } else {
+            let mut plain = Plain::default();
+            if plain.resolve(domain, store, query).is_ok() {
+                // Made where it is to be: a verdict is too large to be moved for nothing.
+                return plain.decide(domain, store, query, now, manner.tells);
+            }
+        }
     }
+    decide_unusual((rules, domain), store, query, now, manner)
+}
+
+/// Decides a call of which everything has to be looked at.
+fn decide_unusual<'a>(
+    (rules, domain): (&'a RuleSet, Option<&'a Domain>),
+    store: &Memory,
+    query: &Query<'_>,
+    now: Timestamp,
+    manner: Manner<'_>,
+) -> Verdict<'a> {
     let directed = Directed::of(domain, query);
     if directed.is_empty() {
         return decide_directed((rules, domain), store, query, &directed, now, manner);
@@ -87,21 +107,6 @@ pub fn decide_in_manner<'a>(
     let mut verdict = decide_directed((rules, domain), store, &widened, &directed, now, manner);
     verdict.keep_entries(&widened);
     verdict
-}
-
-/// The verdict on a call that is like most of its domain; none if it is not.
-#[inline]
-fn decide_usual<'a>(
-    domain: &'a Domain,
-    store: &Memory,
-    query: &Query<'_>,
-    now: Timestamp,
-    tells: bool,
-) -> Option<Verdict<'a>> {
-    match domain.manner() {
-        Some(_) => tree::decide(domain, store, query, now, tells),
-        None => plain::decide(domain, store, query, now, tells),
-    }
 }
 
 /// Decides a call whose entries are those that count, be they its own or the directory's.

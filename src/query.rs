@@ -88,6 +88,7 @@ impl<'a> Entries<'a> {
     }
 
     /// The value of an entry; of a repeated one, the last.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|entry| entry.key == key).map(|entry| entry.value)
     }

@@ -7,10 +7,13 @@ mod address;
 mod again;
 mod answers;
 mod ban;
+mod candidate;
 mod condition;
 mod counted;
+mod exact;
 mod force;
 mod index;
+mod named;
 mod network_set;
 mod pattern;
 mod prefix;
@@ -28,6 +31,7 @@ pub use self::ban::Ban;
 pub use self::condition::{Condition, Test, ValueList, Values};
 pub use self::counted::{Counted, CountedValue};
 pub use self::force::{Force, Mode, SHARE_WHOLE, Stance};
+pub use self::index::Candidates;
 pub use self::network_set::NetworkSet;
 pub use self::pattern::{Pattern, Wildcard};
 pub use self::regex::{Regex, RegexError};
@@ -46,12 +50,14 @@ use crate::key::{HashKey, Identity, LimitTag, Prefix};
 use crate::limit::{Algorithm, Limit};
 use crate::query::Entries;
 
+use self::candidate::Candidate;
 use self::index::Index;
+use self::named::Named;
 
 /// Everything that was loaded, by domain.
 #[derive(Debug)]
 pub struct RuleSet {
-    domains: HashMap<Box<str>, Domain, RandomState>,
+    domains: Named<Domain>,
     hash_key: HashKey,
 }
 
@@ -174,17 +180,18 @@ impl RuleSet {
         RuleSet { domains: by_name.collect(), hash_key }
     }
 
+    #[inline]
     pub fn domain(&self, name: &str) -> Option<&Domain> {
         self.domains.get(name)
     }
 
     pub fn domains(&self) -> impl Iterator<Item = &Domain> {
-        self.domains.values()
+        self.domains.iter().map(|(_, domain)| domain)
     }
 
     /// From now on the rows that people set are these.
     pub fn attach(&mut self, lives: &Lives) {
-        for (name, domain) in &mut self.domains {
+        for (name, domain) in self.domains.values_mut() {
             if let Some(directory) = &mut domain.directory {
                 directory.attach(lives.of(name));
             }
@@ -242,9 +249,10 @@ pub fn override_prefix(key: &HashKey, domain: &str) -> Prefix {
     key.prefix(&["override", domain])
 }
 
-/// The start of the identities of one rule's counters.
-pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str) -> Prefix {
-    key.prefix(&["rule", domain, counter])
+/// The start of the identities of one rule's counters: all but the values that it counts by.
+pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str, count_by: &[Counted]) -> Prefix {
+    let entries = count_by.iter().map(|counted| &*counted.entry);
+    key.prefix(&["rule", domain, counter].into_iter().chain(entries).collect::<Vec<_>>())
 }
 
 /// Whom the counters of this name belong to for which there is no room.
@@ -325,6 +333,7 @@ impl Domain {
 
     /// Whether a call has to do with nothing but the counters of its rules, as far as the domain
     /// can tell: no directory adds to it, and it ends no hold and meets no ban.
+    #[inline]
     pub fn is_plain(&self) -> bool {
         self.directory.is_none() && self.holding.is_empty() && self.banning.is_empty()
     }
@@ -336,9 +345,10 @@ impl Domain {
 
     /// The rules that apply to a descriptor, in file order.
     pub fn matching(&self, entries: &Entries<'_>) -> impl Iterator<Item = &Rule> {
-        let candidates = self.index.candidates(entries);
-        let rules = candidates.into_iter().map(|position| &self.rules[position as usize]);
-        rules.filter(|rule| rule.applies(entries)).chain(self.leaf(entries))
+        let mut found = Candidates::new();
+        self.index.find(entries, &mut found);
+        let rules = found.into_iter().filter_map(|candidate| self.met(candidate, entries));
+        rules.filter(|rule| rule.finds_whom_to_count(entries)).chain(self.leaf(entries))
     }
 
     /// The rule that a descriptor leads to in the domain's tree.
@@ -367,6 +377,27 @@ impl Domain {
         Domain { by_name: by_name(&rules), tree: Some(tree), rules: rules.into(), ..self }
     }
 
+    /// The same with whom each of them counts. `room` is for what is found underway.
+    #[inline]
+    pub fn counting<'d>(
+        &'d self,
+        entries: &Entries<'_>,
+        room: &mut Candidates,
+    ) -> impl Iterator<Item = (&'d Rule, Identity)> {
+        self.index.find(entries, room);
+        room.iter().filter_map(|candidate| {
+            let rule = self.met(*candidate, entries)?;
+            Some((rule, rule.whom(entries)?))
+        })
+    }
+
+    /// The rule of a candidate, if its conditions hold.
+    #[inline]
+    fn met(&self, candidate: Candidate, entries: &Entries<'_>) -> Option<&Rule> {
+        let rule = &self.rules[candidate.position()];
+        (candidate.holds() || holds(&rule.conditions, entries)).then_some(rule)
+    }
+
     /// What the directory knows of whoever has these entries.
     pub fn row(&self, entries: &Entries<'_>) -> Option<Found<'_>> {
         let directory = self.directory.as_ref()?;
@@ -390,9 +421,8 @@ impl Domain {
 }
 
 impl Rule {
-    fn applies(&self, entries: &Entries<'_>) -> bool {
-        holds(&self.conditions, entries)
-            && self.count_by.iter().all(|counted| entries.get(&counted.entry).is_some())
+    fn finds_whom_to_count(&self, entries: &Entries<'_>) -> bool {
+        self.count_by.iter().all(|counted| entries.get(&counted.entry).is_some())
     }
 
     /// Whether its calls leave no note, wait for nobody and replace nothing.
@@ -401,17 +431,27 @@ impl Rule {
         alone && self.replaces.is_empty() && self.all_limits().all(Limit::is_plain)
     }
 
-    /// Whom this rule counts: the values it counts by, under its counter's name.
+    /// Whom this rule counts: the values it counts by, under its counter's name. What is absent
+    /// counts as empty.
     pub fn identity(&self, entries: &Entries<'_>) -> Identity {
         let mut prefix = self.prefix.clone();
         if let Some(leaf) = &self.leaf {
             leaf.count(entries, &mut prefix);
         }
         for counted in &self.count_by {
-            prefix.push(&counted.entry);
-            prefix.push(&counted.value(entries.get(&counted.entry).unwrap_or_default()));
+            counted.push(entries.get(&counted.entry).unwrap_or_default(), &mut prefix);
         }
         prefix.identity()
+    }
+
+    /// Whom this rule counts, if what it counts by is there.
+    #[inline]
+    fn whom(&self, entries: &Entries<'_>) -> Option<Identity> {
+        let mut prefix = self.prefix.clone();
+        for counted in &self.count_by {
+            counted.push(entries.get(&counted.entry)?, &mut prefix);
+        }
+        Some(prefix.identity())
     }
 
     /// The values that this rule counts by, as it counts them.
@@ -427,11 +467,13 @@ impl Rule {
     }
 
     /// What one hit costs: the first cost whose conditions hold, else 1.
+    #[inline]
     pub fn cost(&self, entries: &Entries<'_>) -> u64 {
         let first = self.costs.iter().find(|cost| holds(&cost.conditions, entries));
         first.map_or(1, |cost| cost.cost)
     }
 
+    #[inline]
     pub fn held(&self, entries: &Entries<'_>) -> Held<'_> {
         match &self.limits {
             Limits::Own(limits) => Held::To(limits),

@@ -22,6 +22,7 @@ pub fn overages<'r>(call: &Resolved<'r, '_>, applied: &Applied) -> Vec<Overage<'
 }
 
 /// What one limit let pass, if it is soft and has no room for it.
+#[inline]
 pub fn overage<'r>(terms: &Terms<'_>, outcome: &Outcome, label: &'r str) -> Option<Overage<'r>> {
     let Budget::Requests(budget) = terms.budget else { return None };
     if terms.on_exceed != OnExceed::Allow {

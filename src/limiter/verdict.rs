@@ -157,6 +157,7 @@ impl Verdict<'_> {
 }
 
 /// What to show for a descriptor. Shadow limits say nothing to the caller.
+#[inline]
 pub fn status<'a, 'c>(
     refused: bool,
     candidates: impl Iterator<Item = Candidate<'a, 'c>>,
@@ -165,8 +166,11 @@ pub fn status<'a, 'c>(
         return Status { refused, standing: Standing::Bare };
     }
     let spoken = candidates.filter(|c| c.terms.on_exceed != OnExceed::Shadow);
-    // Of equally tight limits the first is shown.
-    let Some(tightest) = spoken.min_by_key(Candidate::tightness) else {
+    // Of equally tight limits the first is shown. One alone is not even looked at.
+    let tighter = |a: Candidate<'a, 'c>, b: Candidate<'a, 'c>| {
+        if b.tightness() < a.tightness() { b } else { a }
+    };
+    let Some(tightest) = spoken.reduce(tighter) else {
         return Status { refused: false, standing: Standing::Bare };
     };
     Status { refused: tightest.refuses(), standing: tightest.standing() }
@@ -220,6 +224,7 @@ impl<'a> Candidate<'a, '_> {
         }
     }
 
+    #[inline]
     fn standing(&self) -> Standing<'a> {
         let terms = self.terms;
         let Budget::Requests(requests) = terms.budget else { return Standing::Unlimited };

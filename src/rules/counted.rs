@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::key::Prefix;
+
 use super::address::{Masks, Network, NetworkText};
 
 /// One entry that a rule counts by.
@@ -21,6 +23,15 @@ pub enum CountedValue<'v> {
 }
 
 impl Counted {
+    /// Adds what a value is counted as to an identity.
+    #[inline]
+    pub fn push(&self, value: &str, prefix: &mut Prefix) {
+        match self.masks {
+            None => prefix.push(value),
+            Some(_) => prefix.push(&self.value(value)),
+        }
+    }
+
     /// What a value is counted as. A value that is no address is counted as it is, and can never
     /// be taken for a network, because a network's text is one.
     pub fn value<'v>(&self, value: &'v str) -> CountedValue<'v> {

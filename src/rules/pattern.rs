@@ -61,6 +61,11 @@ impl Wildcard {
         &self.first
     }
 
+    /// Whether whatever begins with the prefix matches.
+    pub fn is_prefix(&self) -> bool {
+        self.middle.is_empty() && self.last.is_empty()
+    }
+
     /// The first place that fits is as good as any later one, so no step is ever taken back and
     /// the time is bounded by the value's length, whatever the pattern.
     pub fn matches(&self, value: &str) -> bool {
