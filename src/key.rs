@@ -22,9 +22,6 @@ pub const SHARD_BITS_MASK: u128 = (!(u64::MAX >> 19)) as u128;
 /// one who floods one of them leaves most of the others alone, and few enough to be let in always.
 pub const CROWDS: u128 = 16;
 
-/// What the hash takes in one step.
-const WORD_BYTES: usize = 8;
-
 /// An identity whose first parts are already hashed: compiled once per rule.
 #[derive(Clone)]
 pub struct Prefix(SipHasher13);
@@ -62,17 +59,12 @@ impl HashKey {
         HashKey(bytes)
     }
 
-    /// The start of every identity made of these parts and whatever values follow. How many parts
-    /// they are goes in ahead of them, and zeros behind them up to a whole word: what is hashed
-    /// for a call then begins with a word, which is the cheap place to begin.
+    /// The start of every identity made of these parts and whatever values follow.
     pub fn prefix(&self, parts: &[&str]) -> Prefix {
         let mut prefix = Prefix(SipHasher13::new_with_key(&self.0));
-        prefix.0.write_u64(parts.len() as u64);
         for part in parts {
             prefix.push(part);
         }
-        let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        prefix.0.write(&[0; WORD_BYTES][..bytes.next_multiple_of(WORD_BYTES) - bytes]);
         prefix
     }
 

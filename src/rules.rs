@@ -249,10 +249,11 @@ pub fn override_prefix(key: &HashKey, domain: &str) -> Prefix {
     key.prefix(&["override", domain])
 }
 
-/// The start of the identities of one rule's counters: all but the values that it counts by.
+/// The start of the identities of one rule's counters, up to the first value that it counts by: the
+/// name of that one's entry is the same for all calls.
 pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str, count_by: &[Counted]) -> Prefix {
-    let entries = count_by.iter().map(|counted| &*counted.entry);
-    key.prefix(&["rule", domain, counter].into_iter().chain(entries).collect::<Vec<_>>())
+    let first = count_by.first().map(|counted| &*counted.entry);
+    key.prefix(&["rule", domain, counter].into_iter().chain(first).collect::<Vec<_>>())
 }
 
 /// Whom the counters of this name belong to for which there is no room.
@@ -438,8 +439,9 @@ impl Rule {
         if let Some(leaf) = &self.leaf {
             leaf.count(entries, &mut prefix);
         }
-        for counted in &self.count_by {
-            counted.push(entries.get(&counted.entry).unwrap_or_default(), &mut prefix);
+        for (position, counted) in self.count_by.iter().enumerate() {
+            let value = entries.get(&counted.entry).unwrap_or_default();
+            counted.push(position, value, &mut prefix);
         }
         prefix.identity()
     }
@@ -448,8 +450,8 @@ impl Rule {
     #[inline]
     fn whom(&self, entries: &Entries<'_>) -> Option<Identity> {
         let mut prefix = self.prefix.clone();
-        for counted in &self.count_by {
-            counted.push(entries.get(&counted.entry)?, &mut prefix);
+        for (position, counted) in self.count_by.iter().enumerate() {
+            counted.push(position, entries.get(&counted.entry)?, &mut prefix);
         }
         Some(prefix.identity())
     }

@@ -23,9 +23,13 @@ pub enum CountedValue<'v> {
 }
 
 impl Counted {
-    /// Adds what a value is counted as to an identity.
+    /// Adds an entry to an identity: its name, and what its value is counted as. The name of the
+    /// first is in a rule's prefix already.
     #[inline]
-    pub fn push(&self, value: &str, prefix: &mut Prefix) {
+    pub fn push(&self, position: usize, value: &str, prefix: &mut Prefix) {
+        if position > 0 {
+            prefix.push(&self.entry);
+        }
         match self.masks {
             None => prefix.push(value),
             Some(_) => prefix.push(&self.value(value)),
