@@ -52,6 +52,29 @@ pub struct Reading {
     pub reset_us: u64,
 }
 
+/// What became of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charged {
+    /// Whether it had room.
+    pub fit: Fit,
+    pub admitted: bool,
+    /// How the limit stands after it.
+    pub after: Reading,
+    /// As [`expires_at`] says.
+    pub expires_at: Timestamp,
+}
+
+impl State {
+    /// The bytes that it has on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            State::Log(log) => log.heap_bytes(),
+            State::Slots(slots) => slots.heap_bytes(),
+            State::Window(_) | State::Bucket(_) | State::Pair(_) => 0,
+        }
+    }
+}
+
 /// The state of a counter that nobody has charged yet.
 pub fn fresh(limit: &Limit) -> State {
     match limit.algorithm {
@@ -154,6 +177,41 @@ pub fn charge(terms: &Terms<'_>, state: &mut State, now: Timestamp, cost: u64) {
     }
 }
 
+/// [`fit`], [`charge`] if there is room or the limit has no vote, [`read`] and [`expires_at`], in
+/// one step for windows, which are most of all limits.
+#[inline]
+pub fn take(terms: &Terms<'_>, state: &mut State, now: Timestamp, cost: u64) -> Charged {
+    let votes = terms.on_exceed.votes();
+    if let (Algorithm::FixedWindow { .. } | Algorithm::Calendar(_), State::Window(count)) =
+        (&terms.limit.algorithm, &mut *state)
+    {
+        let mut open = count.at(now, || window_end(terms, now));
+        let fit = match terms.budget {
+            Budget::Requests(requests) => open.fit(requests, now, cost),
+            Budget::Unlimited => Fit::Now,
+        };
+        let admitted = fit == Fit::Now || !votes;
+        if admitted {
+            open = open.plus(cost);
+            *count = open;
+        }
+        let (used, reset_us) = open.read(now, 0);
+        let remaining = match terms.budget {
+            Budget::Requests(requests) => requests.saturating_sub(used),
+            Budget::Unlimited => u64::MAX,
+        };
+        let after = Reading { used, remaining, reset_us };
+        return Charged { fit, admitted, after, expires_at: open.end };
+    }
+    let fit = fit(terms, state, now, cost);
+    let admitted = fit == Fit::Now || !votes;
+    if admitted {
+        charge(terms, state, now, cost);
+    }
+    let after = read(terms, state, now, 0);
+    Charged { fit, admitted, after, expires_at: expires_at(terms, state, now) }
+}
+
 /// Takes a slot at `now`, room or no room.
 pub fn hold(state: &mut State, now: Timestamp, slot: Slot) {
     if let State::Slots(slots) = state {
@@ -233,6 +291,7 @@ mod tests {
             charge: Charge::Admitted,
             durability: Durability::Ordinary,
             archive: false,
+            crowd: HashKey::from_bytes([7; 16]).prefix(&["crowd"]).identity(),
             alert: None,
         }
     }

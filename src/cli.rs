@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod export;
+mod machine;
 pub mod say;
 pub mod schema;
 pub mod serve;

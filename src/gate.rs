@@ -4,6 +4,7 @@
 //! its start to its end, and a reload never makes a call wait. A gate that opens only later, when
 //! what was on disk is back in memory, decides nothing before.
 
+mod alarm;
 mod crossing;
 mod overages;
 
@@ -24,6 +25,7 @@ use crate::store::ledger::{Kind, Note};
 use crate::store::{Memory, NoteKey, SHARDS};
 use crate::time::{Clock, Timestamp};
 
+use self::alarm::{Alarm, TurnedAway, Word};
 use self::overages::Overages;
 
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct Gate {
     /// Whether somebody has asked for a domain that nobody has rules for: most often a slip in a
     /// proxy's configuration. Said once, because each call would say it again.
     strange_domain: AtomicBool,
+    /// Whether people know that there is no memory for new counters.
+    alarm: Mutex<Alarm>,
     alerts: Notifier,
     /// The other end of `alerts`, until somebody takes it to deliver them.
     alerts_to_deliver: Mutex<Option<Queue>>,
@@ -101,6 +105,7 @@ impl Gate {
             decisions: Counted::default(),
             overages: Overages::default(),
             strange_domain: AtomicBool::new(false),
+            alarm: Mutex::default(),
             alerts,
             alerts_to_deliver: Mutex::new(Some(to_deliver)),
         }
@@ -341,6 +346,31 @@ impl Gate {
     /// Drops the expired counters of one shard, counted round from any number.
     pub fn sweep(&self, shard: usize) -> usize {
         self.counters.sweep(shard % SHARDS, self.now())
+    }
+
+    /// Tells in the log when new counters begin to find no memory, and when they find some again.
+    /// To be called every now and then.
+    pub fn watch_space(&self) {
+        let space = self.counters.space();
+        let turned_away = TurnedAway { decisions: space.crowded(), notes: space.notes_left_out() };
+        // A poisoned lock means that somebody died between two whole steps.
+        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+        match alarm.observe(turned_away, self.now()) {
+            Some(Word::Begins) => tracing::warn!(
+                bytes = space.used(),
+                ceiling = space.ceiling(),
+                "no memory is left for new counters: new keys share counters and are limited as a \
+                 crowd, known ones go on as before; find out who sends so many keys, or raise \
+                 --max-memory"
+            ),
+            Some(Word::Ends(TurnedAway { decisions, notes })) => tracing::warn!(
+                decisions,
+                notes,
+                "new counters find memory again; so many decisions were counted in a crowd, and so \
+                 many notes not written"
+            ),
+            None => {}
+        }
     }
 
     /// Counters held, expired ones that were not swept yet included.

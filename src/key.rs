@@ -14,12 +14,16 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 pub struct HashKey([u8; 16]);
 
 /// Bits of a counter's key that its limit may not change, so that all windows of one identity
-/// lie in one shard and are decided under one lock. The sharded map takes its shard from the 12
-/// bits below the topmost 7 of the table hash.
+/// lie in one shard and are decided under one lock: the store takes shards from the topmost of
+/// them.
 pub const SHARD_BITS_MASK: u128 = (!(u64::MAX >> 19)) as u128;
 
 /// What the hash takes in one step.
 const WORD_BYTES: usize = 8;
+
+/// How many counters the identities share for which there is no room, for each limit: enough that
+/// one who floods one of them leaves most of the others alone, and few enough to be let in always.
+pub const CROWDS: u128 = 16;
 
 /// An identity whose first parts are already hashed: compiled once per rule.
 #[derive(Clone)]
@@ -111,11 +115,12 @@ impl CounterKey {
         self.0
     }
 
-    /// Bits for a hash table. The fingerprint is uniform already and hashing it again would
-    /// only cost time.
-    #[inline]
-    pub fn table_hash(self) -> u64 {
-        self.0 as u64
+    /// The key of the counter that this one's hits go to if there is no room for it: one of the
+    /// [`CROWDS`] of its limit, whose first key this is. All limits of an identity go to the same
+    /// of their own.
+    pub fn in_crowd(self, first: CounterKey) -> CounterKey {
+        let bits = self.0 >> (SHARD_BITS_MASK.trailing_zeros()) & (CROWDS - 1);
+        CounterKey(first.0 ^ bits << (u64::BITS - CROWDS.ilog2()))
     }
 }
 
@@ -163,6 +168,21 @@ mod tests {
         let (minute, month) = (id.counter(KEY.tag(&["minute"])), id.counter(KEY.tag(&["month"])));
         assert_ne!(minute, month);
         assert_eq!(minute.0 & SHARD_BITS_MASK, month.0 & SHARD_BITS_MASK);
+    }
+
+    #[test]
+    fn crowds_are_sixteen_and_all_limits_of_an_identity_go_to_the_same() {
+        let [minute, month] = ["minute", "month"].map(|limit| KEY.tag(&[limit]));
+        let first = |tag| identity(&["crowd", "shop", "per-key"]).counter(tag);
+        let crowd = |id: Identity, tag| id.counter(tag).in_crowd(first(tag)).0;
+        let mut crowds = std::collections::HashSet::new();
+        for number in 0..1000 {
+            let id = identity(&[&number.to_string()]);
+            crowds.insert(crowd(id, minute));
+            let (of_minute, of_month) = (crowd(id, minute), crowd(id, month));
+            assert_eq!(of_minute ^ first(minute).0, of_month ^ first(month).0);
+        }
+        assert_eq!(crowds.len() as u128, CROWDS);
     }
 
     #[test]

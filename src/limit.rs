@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::alert::AlertAt;
 use crate::calendar::{Anchor, Calendar};
-use crate::key::LimitTag;
+use crate::key::{Identity, LimitTag};
 use crate::time::SECOND_US;
 
 /// A sliding log keeps a stamp for each hit, so its budget is bounded: ten thousand stamps are
@@ -179,6 +179,8 @@ pub struct Limit {
     pub archive: bool,
     /// What sets this limit's counters apart from others of the same identity.
     pub tag: LimitTag,
+    /// Whom its counter belongs to if there is no room for one more: those who find none.
+    pub crowd: Identity,
     /// When people are told how much is used, if they are.
     pub alert: Option<Box<AlertAt>>,
 }

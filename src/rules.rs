@@ -243,6 +243,11 @@ pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str, count_by: &[Count
     key.prefix(&["rule", domain, counter].into_iter().chain(entries).collect::<Vec<_>>())
 }
 
+/// Whom the counters of this name belong to for which there is no room.
+pub fn crowd(key: &HashKey, domain: &str, counter: &str) -> Identity {
+    key.prefix(&["crowd", domain, counter]).identity()
+}
+
 impl Domain {
     pub fn new(key: &HashKey, name: &str, overrides: bool, mut rules: Vec<Rule>) -> Domain {
         rules.iter_mut().for_each(|rule| rule.plain = rule.is_plain());

@@ -120,6 +120,7 @@ async fn sweep(gate: Arc<Gate>) {
     let mut shards = (0..SHARDS).cycle();
     loop {
         ticks.tick().await;
+        gate.watch_space();
         for shard in shards.by_ref().take(SWEEP_SHARDS) {
             gate.sweep(shard);
             // Calls that came in meanwhile go first.

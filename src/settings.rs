@@ -3,6 +3,8 @@
 //! A flag outranks the environment, and that outranks the default. Flags that the interface has
 //! and this release does not are known here, so that using one is an error that says so.
 
+mod size;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -115,6 +117,13 @@ pub struct Serve {
     /// How long to wait for another server to let go of the data directory.
     #[arg(long, value_name = "SECONDS", default_value = "60", env = "TOLLGATE_LOCK_WAIT_SECONDS")]
     pub lock_wait_seconds: u32,
+
+    /// How much memory counters and notes may take: 512MiB, 2GiB, or a number of bytes.
+    ///
+    /// By default three quarters of what the machine has, or of what its control group may have.
+    /// When it is used up, new keys share counters, and known ones go on as before.
+    #[arg(long, value_name = "SIZE", value_parser = size::memory_bytes, env = "TOLLGATE_MAX_MEMORY")]
+    pub max_memory: Option<u64>,
 
     /// How many threads serve calls; by default one for each core that the process may use.
     #[arg(long, value_name = "NUMBER", env = "TOLLGATE_THREADS")]

@@ -6,9 +6,11 @@
 pub mod journal;
 pub mod ledger;
 mod memory;
+mod space;
 
 pub use ledger::{Ledger, NoteKey, Unreadable};
 pub use memory::{Change, Impossible, Memory, Mended, Move, Moved, SHARDS, Step, Taken, Taking};
+pub use space::Space;
 
 use smallvec::SmallVec;
 
@@ -108,6 +110,10 @@ impl From<Fit> for Room {
     }
 }
 
+/// The positions of hits that were counted with those of others, for want of room for a counter of
+/// their own, and the keys of the counters that they share. Mostly empty.
+pub type Crowded = SmallVec<[(usize, CounterKey); 1]>;
+
 /// What became of one decision's hits: `outcomes` has one for each, in order.
 #[derive(Clone, Debug)]
 pub struct Applied {
@@ -116,6 +122,16 @@ pub struct Applied {
     /// microseconds there is room, if those ahead take theirs and nobody else comes.
     pub wait_us: Option<u64>,
     pub outcomes: SmallVec<[Outcome; HITS_INLINE]>,
+    /// Which hits were counted with those of others.
+    pub crowded: Crowded,
     /// What must be on disk before the decision is answered, if anything.
     pub ticket: Option<Ticket>,
+}
+
+impl Applied {
+    /// The key of the counter that a hit is counted in: its own, unless that found no room.
+    pub fn counted_in(&self, position: usize, hit: &Hit<'_>) -> CounterKey {
+        let crowd = self.crowded.iter().find(|(at, _)| *at == position);
+        crowd.map_or(hit.key, |(_, key)| *key)
+    }
 }

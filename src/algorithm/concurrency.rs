@@ -38,6 +38,11 @@ impl Slots {
         &self.held
     }
 
+    /// The bytes that slots take on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.held.capacity() * size_of::<Slot>()
+    }
+
     pub fn fit(&self, requests: u64, now: Timestamp, cost: u64) -> Fit {
         if cost > requests {
             return Fit::Never;

@@ -38,6 +38,11 @@ impl Log {
         self.entries.iter().map(|entry| (entry.stamp, entry.hits))
     }
 
+    /// The bytes that its stamps take on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+    }
+
     pub fn fit(&self, window_us: u64, requests: u64, now: Timestamp, cost: u64) -> Fit {
         if cost > requests {
             return Fit::Never;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::audit::Audit;
 use crate::cli::check;
+use crate::cli::machine;
 use crate::cli::say::complain;
 use crate::config::{self, Loaded, Rejected};
 use crate::gate::Gate;
@@ -143,11 +144,22 @@ fn unusable(path: &Path, why: io::Error) -> Error {
 }
 
 fn gate(rules: RuleSet, serve: &Serve, kept: bool) -> Gate {
-    if !kept {
-        return Gate::new(rules, Clock::system());
+    let gate = if kept {
+        let window_us_min = u64::from(serve.durable_from_seconds) * SECOND_US;
+        Gate::kept(rules, Clock::system(), Arc::new(Shared::new()), window_us_min)
+    } else {
+        Gate::new(rules, Clock::system())
+    };
+    match serve.max_memory.or_else(machine::share_of_memory) {
+        Some(bytes) => {
+            tracing::info!(bytes, "the most that counters and notes may take");
+            gate.memory().space().limit_to(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        None => tracing::warn!(
+            "nothing tells how much memory there is; say with --max-memory what counters may take"
+        ),
     }
-    let window_us_min = u64::from(serve.durable_from_seconds) * SECOND_US;
-    Gate::kept(rules, Clock::system(), Arc::new(Shared::new()), window_us_min)
+    gate
 }
 
 /// A promise that cannot be kept must not be made.

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 
 use crate::gate::Phase;
 use crate::quota::BanCount;
+use crate::store::Space;
 use crate::store::journal::Condition;
 
 use super::People;
@@ -63,6 +64,7 @@ fn text(people: &People) -> String {
     text.sample("tollgate_queue_total", "{outcome=\"cancelled\"}", waited.cancelled);
     text.family("tollgate_counters", "gauge", "Counters in memory, unswept ones included.");
     text.sample("tollgate_counters", "", gate.counters() as u64);
+    memory(&mut text, gate.memory().space());
     if let Some(journal) = gate.journal() {
         let failing = journal.status.get() == Condition::Failing;
         text.family("tollgate_journal_failing", "gauge", "1 while the disk cannot be written.");
@@ -72,6 +74,23 @@ fn text(people: &People) -> String {
     text.family("tollgate_auth_failures_total", "counter", what);
     text.sample("tollgate_auth_failures_total", "", people.access.failures());
     text.0
+}
+
+/// What counters and notes take, and what found no room.
+fn memory(text: &mut Text, space: &Space) {
+    let what = "What counters and notes take of memory.";
+    text.family("tollgate_memory_bytes", "gauge", what);
+    text.sample("tollgate_memory_bytes", "", space.used() as u64);
+    if space.ceiling() < usize::MAX {
+        text.family("tollgate_memory_ceiling_bytes", "gauge", "The most that they may take.");
+        text.sample("tollgate_memory_ceiling_bytes", "", space.ceiling() as u64);
+    }
+    let what = "Decisions counted in a crowd, for want of memory for a counter.";
+    text.family("tollgate_crowded_decisions_total", "counter", what);
+    text.sample("tollgate_crowded_decisions_total", "", space.crowded());
+    let what = "Holds, ids and tallies that were not noted for want of memory.";
+    text.family("tollgate_notes_left_out_total", "counter", what);
+    text.sample("tollgate_notes_left_out_total", "", space.notes_left_out());
 }
 
 /// A label's value as the format asks for it. Domains may be named in any way.

@@ -176,7 +176,8 @@ fn count(
     };
     let falls = ban.terms.add(&mut tally, what, now);
     let tally_until = now.plus(ban.terms.tally_lasts_us());
-    notes.put(keys.offences, Note::Offences(Offences(tally)), tally_until, Durability::Ordinary);
+    let tally = Note::Offences(Offences(tally));
+    notes.put_if_room(keys.offences, tally, tally_until, Durability::Ordinary);
     if falls {
         let term = ban.terms.next(last, now);
         let (since_us, until_us) = (now.as_micros(), term.until.as_micros());

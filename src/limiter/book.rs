@@ -56,11 +56,15 @@ pub fn enter<'r>(
     let mut booked = Booked::default();
     receipts(call, applied, query, notes, &mut booked);
     let parts = call.hits.iter().zip(&applied.outcomes).zip(&call.origins);
-    for ((hit, outcome), origin) in parts {
+    for (position, ((hit, outcome), origin)) in parts.enumerate() {
         if outcome.granted > 0 {
             let key = NoteKey::of_counter(Kind::Grant, hit.key);
             let durability = hit.terms.limit.durability;
             booked.keep(spend(notes, key, outcome.granted, durability, call.now));
+        }
+        // What many have used together is no use of this one, and nothing to tell anyone of.
+        if applied.counted_in(position, hit) != hit.key {
+            continue;
         }
         let changed = outcome.taken > 0 || hit.give_back > 0;
         if changed
@@ -115,7 +119,7 @@ fn receipts(
                 }),
             };
             let strictest = durability(&call.hits[known.hits.clone()]);
-            booked.keep(notes.put(id.key, note, id.expires_at, strictest));
+            booked.keep(notes.put_if_room(id.key, note, id.expires_at, strictest));
         }
     }
     if let Some(wanted) = query.receipt
@@ -159,7 +163,7 @@ fn items(
     let item = |at: usize| {
         let (hit, outcome) = (&call.hits[at], &applied.outcomes[at]);
         Item {
-            counter: hit.key.to_u128(),
+            counter: applied.counted_in(at, hit).to_u128(),
             label: call.origins[at].label.to_owned(),
             requests: requests(&hit.terms),
             cost: call.origins[at].cost,
@@ -299,7 +303,7 @@ pub fn note_window(
     }
     let kept_us = terms.limit.window_us().saturating_mul(WINDOWS_KEPT as u64);
     let durability = terms.limit.durability;
-    notes.put(key, Note::Archive(archive), end.plus(kept_us), durability)
+    notes.put_if_room(key, Note::Archive(archive), end.plus(kept_us), durability)
 }
 
 /// What a whole call has made of one counter.

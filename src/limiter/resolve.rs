@@ -96,6 +96,7 @@ fn override_limit(rules: &RuleSet, brought: Override) -> Limit {
         archive: false,
         alert: None,
         tag: rules.override_tag(brought.window_us),
+        crowd: rules.identity(&["crowd"]),
     }
 }
 

@@ -69,6 +69,15 @@ impl Data {
         }
         let (counters, ms) = (restored.counters, watch.elapsed().as_millis());
         tracing::info!(counters, ms, path = %path.display(), "restored");
+        let space = gate.memory().space();
+        if space.ceiling() < space.used() {
+            tracing::warn!(
+                bytes = space.used(),
+                ceiling = space.ceiling(),
+                "what was restored takes more than --max-memory; it is kept, and new keys share \
+                 counters until enough of it has expired"
+            );
+        }
         let thread = thread::Builder::new().name("journal".into());
         // The lock goes with the writer: as long as one may still write, no other may begin.
         let run = move || {

@@ -8,6 +8,7 @@
 mod keep;
 mod note;
 mod offences;
+mod size;
 
 pub use self::keep::Unreadable;
 pub use self::note::{
@@ -28,6 +29,9 @@ use crate::limit::Durability;
 use crate::time::Timestamp;
 
 use super::journal::{Handed, Shared, Ticket};
+use super::space::Space;
+
+use self::size::Claim;
 
 /// Notes are far fewer than counters and are held for longer, since a decision may hold several:
 /// this many locks are seldom met by two calls at once.
@@ -92,12 +96,14 @@ pub struct Ledger {
     /// How many notes there are of each kind: most often none, and nobody then looks for one.
     counts: [AtomicUsize; Kind::COUNT],
     journal: Option<Arc<Shared>>,
+    /// The memory that notes share with counters.
+    space: Arc<Space>,
 }
 
 impl Ledger {
-    pub fn new(journal: Option<Arc<Shared>>) -> Ledger {
+    pub fn new(journal: Option<Arc<Shared>>, space: Arc<Space>) -> Ledger {
         let shards = (0..LEDGER_SHARDS).map(|_| Mutex::default()).collect();
-        Ledger { shards, counts: Default::default(), journal }
+        Ledger { shards, counts: Default::default(), journal, space }
     }
 
     /// Locks these notes, be they there or not, until the result is dropped. Whoever holds one
@@ -160,14 +166,38 @@ impl Ledger {
     /// Drops the expired notes of one shard.
     pub fn sweep(&self, shard: usize, now: Timestamp) {
         let mut shard = self.lock(shard);
-        let counts = &self.counts;
         shard.notes.retain(|_, slot| {
             let live = now < slot.expires_at;
             if !live {
-                counts[slot.note.kind() as usize].fetch_sub(1, RELAXED);
+                self.gone(&slot.note);
             }
             live
         });
+    }
+
+    /// Whether a new note finds memory; one that does not is counted.
+    fn has_room(&self, note: &Note) -> bool {
+        let found = match note.claim() {
+            Claim::AsCounters => self.space.has_for_counters(note.bytes()),
+            Claim::Kept => self.space.has(note.bytes()),
+            Claim::Always => true,
+        };
+        if !found {
+            self.space.count_note_left_out();
+        }
+        found
+    }
+
+    /// Counts a note that has come.
+    fn come(&self, note: &Note) {
+        self.counts[note.kind() as usize].fetch_add(1, RELAXED);
+        self.space.take(note.bytes());
+    }
+
+    /// Counts a note that has gone.
+    fn gone(&self, note: &Note) {
+        self.counts[note.kind() as usize].fetch_sub(1, RELAXED);
+        self.space.give_back(note.bytes());
     }
 
     /// A poisoned lock means that somebody died between two whole steps; what it guards is sound.
@@ -207,6 +237,23 @@ impl Open<'_> {
         self.shard(key).notes.get(&key).map(|slot| slot.expires_at)
     }
 
+    /// Does as [`Open::put`] if the note is there already or there is memory for it; if not, it is
+    /// left out and counted. What is sound to leave out errs on the side of what was charged: a
+    /// hold stays at its estimate, a repeat is charged again.
+    pub fn put_if_room(
+        &mut self,
+        key: NoteKey,
+        note: Note,
+        expires_at: Timestamp,
+        durability: Durability,
+    ) -> Option<Ticket> {
+        let there = self.shard(key).notes.contains_key(&key);
+        if !there && !self.ledger.has_room(&note) {
+            return None;
+        }
+        self.put(key, note, expires_at, durability)
+    }
+
     /// Writes a note in place of what was there. A strict one is handed to the journal at once,
     /// and its ticket tells when it is on disk; an ordinary one follows within the promised second.
     pub fn put(
@@ -216,7 +263,7 @@ impl Open<'_> {
         expires_at: Timestamp,
         durability: Durability,
     ) -> Option<Ticket> {
-        self.ledger.counts[note.kind() as usize].fetch_add(1, RELAXED);
+        self.ledger.come(&note);
         let kept = self.ledger.journal.is_some();
         let (notes, changed) = self.parts(key);
         let listed = notes.get(&key).is_some_and(|slot| slot.changed);
@@ -227,7 +274,7 @@ impl Open<'_> {
             changed.push(key);
         }
         if let Some(old) = old {
-            self.ledger.counts[old.note.kind() as usize].fetch_sub(1, RELAXED);
+            self.ledger.gone(&old.note);
         }
         self.hand_over(key, durability)
     }
@@ -242,7 +289,7 @@ impl Open<'_> {
         if unlisted && kept {
             changed.push(key);
         }
-        self.ledger.counts[old.note.kind() as usize].fetch_sub(1, RELAXED);
+        self.ledger.gone(&old.note);
         (true, self.hand_over(key, durability))
     }
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use crate::config::decode::{At, nearest};
 use crate::config::document;
 use crate::config::problem::Span;
-use crate::key::LimitTag;
+use crate::key::{HashKey, LimitTag};
 use crate::limit::Algorithm;
-use crate::rules::{Force, Limits, Replaced, Rule, SHARE_WHOLE};
+use crate::rules::{Force, Limits, Replaced, Rule, SHARE_WHOLE, crowd};
 
 use super::Compiler;
 
@@ -152,8 +152,9 @@ impl<'d> Compiler<'d> {
     }
 }
 
-/// Tells each bucket the smallest budget by which any rule or plan may come to empty it.
-pub fn share_buckets(rules: &mut [Rule]) {
+/// Tells each limit what it shares with those of other rules and plans on its counter: the smallest
+/// budget by which any may come to empty a bucket, and the crowd of those who find no room.
+pub fn share_counters(key: &HashKey, domain: &str, rules: &mut [Rule]) {
     let mut smallest: HashMap<(Box<str>, LimitTag), u64> = HashMap::new();
     for rule in &*rules {
         for limit in rule.all_limits() {
@@ -165,11 +166,13 @@ pub fn share_buckets(rules: &mut [Rule]) {
         }
     }
     for rule in rules {
+        let crowd = crowd(key, domain, &rule.counter);
         let limits: Vec<_> = match &mut rule.limits {
             Limits::Own(limits) => limits.iter_mut().collect(),
             Limits::Plans { plans, .. } => plans.values_mut().flatten().collect(),
         };
         for limit in limits {
+            limit.crowd = crowd;
             if let Algorithm::TokenBucket { requests_min, .. } = &mut limit.algorithm {
                 *requests_min = smallest[&(rule.counter.clone(), limit.tag)];
             }

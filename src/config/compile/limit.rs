@@ -12,7 +12,7 @@ use crate::limit::{
     Algorithm, Budget, CONCURRENCY_MAX, Charge, Durability, Limit, Per, SLIDING_LOG_REQUESTS_MAX,
     Unit, WINDOW_S_MAX,
 };
-use crate::rules::limit_tag;
+use crate::rules::{crowd, limit_tag};
 use crate::time::SECOND_US;
 
 use super::Compiler;
@@ -94,6 +94,8 @@ impl<'d> Compiler<'d> {
             durability,
             archive,
             tag,
+            // Once all rules are known it is told which counter it is charged to.
+            crowd: crowd(&self.key, self.domain, rule),
             alert,
         };
         Some(PlanLimit { name, measured, limit })

@@ -9,7 +9,7 @@ use crate::limit::{Algorithm, Charge, Limit};
 use crate::rules::{Cost, Limits, Rule, rule_prefix};
 
 use super::Compiler;
-use super::counter::share_buckets;
+use super::counter::share_counters;
 use super::limit::PlanLimit;
 
 /// In place of a plan's name: a call without a plan is refused.
@@ -39,7 +39,7 @@ impl<'d> Compiler<'d> {
         let mut compiled: Vec<_> = rules.iter().map(|rule| self.rule(rule)).collect();
         self.agree();
         self.replaced_in_circles(rules);
-        share_buckets(&mut compiled);
+        share_counters(&self.key, self.domain, &mut compiled);
         compiled
     }
 

@@ -29,7 +29,7 @@ const SYNC_EVERY: Duration = Duration::from_millis(200);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Shards that a snapshot takes in one step, so that callers wait for no more than that.
-const SNAPSHOT_SHARDS: usize = 16;
+const SNAPSHOT_SHARDS: usize = 64;
 
 /// Between two such steps the core is left to calls.
 const SNAPSHOT_PAUSE: Duration = Duration::from_millis(1);

@@ -4,7 +4,7 @@ use crate::key::CounterKey;
 use crate::store::journal::format::{Blocks, Record};
 use crate::time::Timestamp;
 
-use super::{LEDGER_SHARDS, Ledger, Note, NoteKey, RELAXED, Slot};
+use super::{LEDGER_SHARDS, Ledger, Note, NoteKey, Slot};
 
 /// A note that this release cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +44,10 @@ impl Ledger {
         bytes: &[u8],
     ) -> Result<(), Unreadable> {
         let note: Note = serde_json::from_slice(bytes)?;
-        self.counts[note.kind() as usize].fetch_add(1, RELAXED);
+        self.come(&note);
         let slot = Slot { note, expires_at, changed: false };
         if let Some(old) = self.lock(key.shard()).notes.insert(key, slot) {
-            self.counts[old.note.kind() as usize].fetch_sub(1, RELAXED);
+            self.gone(&old.note);
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ impl Ledger {
     /// Takes a note away, as reading a journal asks for.
     pub fn forget(&self, key: NoteKey) {
         if let Some(old) = self.lock(key.shard()).notes.remove(&key) {
-            self.counts[old.note.kind() as usize].fetch_sub(1, RELAXED);
+            self.gone(&old.note);
         }
     }
 
@@ -109,6 +109,8 @@ fn encode(note: &Note) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::limit::Durability;
     use crate::store::journal::format::read_blocks;
     use crate::store::ledger::Row;
@@ -119,7 +121,7 @@ mod tests {
     fn a_note_that_fits_into_no_block_costs_no_other() {
         // It made a block that was longer than any may be, and all of it was damage to the next
         // start.
-        let ledger = Ledger::new(None);
+        let ledger = Ledger::new(None, Arc::default());
         let [large, small] = [1, 1 + LEDGER_SHARDS as u128].map(NoteKey::from_u128);
         for (key, bytes) in [(large, 2 << 20), (small, 10)] {
             let (domain, name, text) = ("d".into(), "a".into(), "x".repeat(bytes));

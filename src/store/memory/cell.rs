@@ -118,6 +118,15 @@ impl Cell {
         }
     }
 
+    /// What it takes beside its sixteen bytes.
+    #[inline]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Cell::Small(_) => 0,
+            Cell::Large(large) => size_of::<Large>() + large.state.heap_bytes(),
+        }
+    }
+
     pub fn into_state(self) -> State {
         match self {
             Cell::Small(small) => small.state(),
@@ -125,21 +134,24 @@ impl Cell {
         }
     }
 
-    /// Puts another state in the place of this one, which `step` is given to make it of.
+    /// Puts another state in the place of this one, which `step` is given to make it of, and says
+    /// what `step` does beside.
     #[inline]
-    pub fn change(&mut self, step: impl FnOnce(&mut State) -> Timestamp, kept: Kept) {
+    pub fn change<T>(&mut self, step: impl FnOnce(&mut State) -> (Timestamp, T), kept: Kept) -> T {
         match self {
             Cell::Small(small) => {
                 let mut state = small.state();
-                let expires_at = step(&mut state);
+                let (expires_at, done) = step(&mut state);
                 *self = Cell::new(state, expires_at, kept);
+                done
             }
             Cell::Large(large) => {
-                large.expires_at = step(&mut large.state);
-                large.kept = kept;
+                let (expires_at, done) = step(&mut large.state);
+                (large.expires_at, large.kept) = (expires_at, kept);
                 if let Some(small) = Small::pack(&large.state, large.expires_at, kept) {
                     *self = Cell::Small(small);
                 }
+                done
             }
         }
     }
@@ -342,7 +354,7 @@ mod tests {
         assert!(matches!(cell, Cell::Large(_)));
         let step = |state: &mut State| {
             *state = count(7);
-            at
+            (at, ())
         };
         cell.change(step, Kept::Written);
         assert!(matches!(cell, Cell::Small(_)));

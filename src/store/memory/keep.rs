@@ -4,9 +4,8 @@
 //! the list is taken, so a hot key costs the journal no more than a cold one.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use dashmap::SharedValue;
 use foldhash::fast::RandomState;
 
 use crate::algorithm::State;
@@ -16,29 +15,28 @@ use crate::store::journal::format::{Blocks, Record};
 use crate::store::journal::{Handed, Shared, Ticket};
 use crate::time::Timestamp;
 
-use super::{Cell, Kept, Memory, SHARDS, Table, ledger_shard};
+use super::table::{Slot, Table};
+use super::{Cell, Kept, Memory, ledger_shard, shard_of};
 
 /// What a memory knows of its journal.
 pub(super) struct Keeper {
     journal: Arc<Shared>,
     window_us_min: u64,
-    /// For each shard the keys of counters that changed. Locked only while the shard is.
-    changed: Box<[Mutex<Vec<CounterKey>>]>,
 }
 
 impl Keeper {
     pub(super) fn new(journal: Arc<Shared>, window_us_min: u64) -> Keeper {
-        let changed = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Keeper { journal, window_us_min, changed }
+        Keeper { journal, window_us_min }
     }
 
-    /// Notes that a counter was charged. A strict one is handed to the writer at once.
+    /// Notes that a counter was charged, in the list of its shard. A strict one is handed to the
+    /// writer at once.
     pub(super) fn keep(
         &self,
         limit: &Limit,
-        shard: usize,
         key: CounterKey,
         kept: &mut Kept,
+        changed: &mut Vec<CounterKey>,
     ) -> Option<Ticket> {
         if limit.durability == Durability::Strict {
             // It stays in the list if it is there: being written twice does no harm.
@@ -49,7 +47,7 @@ impl Keeper {
         }
         if *kept != Kept::Changed && limit.lasts(self.window_us_min) {
             *kept = Kept::Changed;
-            self.changed(shard).push(key);
+            changed.push(key);
         }
         None
     }
@@ -67,10 +65,6 @@ impl Keeper {
         }
         Some(self.journal.hand_over(Handed::Counter(key)))
     }
-
-    fn changed(&self, shard: usize) -> MutexGuard<'_, Vec<CounterKey>> {
-        self.changed[shard].lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Memory {
@@ -86,13 +80,9 @@ impl Memory {
                 }
             });
         }
-        let Some(keeper) = &self.keeper else { return };
-        let keys = std::mem::take(&mut *keeper.changed(shard));
-        if keys.is_empty() {
-            return;
-        }
-        let mut table = self.counters.shards()[shard].write();
-        keys.into_iter().for_each(|key| write(&mut table, key, blocks));
+        let mut shard = self.shards[shard].lock();
+        let keys = std::mem::take(&mut shard.changed);
+        keys.into_iter().for_each(|key| write(&mut shard.table, key, blocks));
     }
 
     /// Adds what was handed over as it is now.
@@ -100,8 +90,7 @@ impl Memory {
         for &handed in keys {
             match handed {
                 Handed::Counter(key) => {
-                    let mut table = self.counters.shards()[self.shard_of(key)].write();
-                    write(&mut table, key, blocks);
+                    write(&mut self.shard(key).table, key, blocks);
                 }
                 Handed::Note(key) => {
                     self.ledger()
@@ -113,10 +102,9 @@ impl Memory {
 
     /// Adds a counter that a receipt speaks of, if the journal keeps it.
     fn copy_charged(&self, key: CounterKey, blocks: &mut Blocks) {
-        let mut table = self.counters.shards()[self.shard_of(key)].write();
-        let kept = table.get(key.table_hash(), |(other, _)| *other == key);
-        if kept.is_some_and(|(_, cell)| cell.get().kept() != Kept::Not) {
-            write(&mut table, key, blocks);
+        let mut shard = self.shard(key);
+        if shard.table.get(key).is_some_and(|cell| cell.kept() != Kept::Not) {
+            write(&mut shard.table, key, blocks);
         }
     }
 
@@ -126,40 +114,35 @@ impl Memory {
             self.ledger().copy_kept(number, now, blocks);
         }
         // A copy of the shard's table is read at leisure, and callers wait only for the copying.
-        let table = self.counters.shards()[shard].read().clone();
-        for (key, cell) in table {
-            let cell = cell.into_inner();
+        let table = self.shards[shard].lock().table.clone();
+        for Slot { key, cell } in table.iter() {
             if cell.kept() != Kept::Not && now < cell.expires_at() {
-                blocks.counter(key, cell.expires_at(), &cell.state());
+                blocks.counter(*key, cell.expires_at(), &cell.state());
             }
         }
     }
 
-    /// Puts a counter back as it was written, unless it has expired meanwhile.
+    /// Puts a counter back as it was written, unless it has expired meanwhile. Beyond the ceiling if
+    /// need be: what was counted must not be lost because there is less memory now.
     pub fn restore(&self, key: CounterKey, expires_at: Timestamp, state: State, now: Timestamp) {
-        let mut table = self.counters.shards()[self.shard_of(key)].write();
-        let hash = key.table_hash();
-        let cell = Cell::new(state, expires_at, Kept::Written);
-        match table.get_mut(hash, |(other, _)| *other == key) {
-            // Also an expired state outranks the older one of the same counter.
-            Some((_, old)) => *old = SharedValue::new(cell),
-            None if now < expires_at => Memory::insert(&mut table, key, cell),
-            None => {}
+        let mut shard = self.shard(key);
+        // Also an expired state outranks the older one of the same counter.
+        if now < expires_at || shard.table.get(key).is_some() {
+            let cell = Cell::new(state, expires_at, Kept::Written);
+            shard.put(shard_of(key), key, cell, now, &self.space);
         }
     }
 
     /// Takes a counter away, as reading a journal asks for.
     pub fn forget(&self, key: CounterKey) {
-        let mut table = self.counters.shards()[self.shard_of(key)].write();
-        table.remove_entry(key.table_hash(), |(other, _)| *other == key);
+        self.shard(key).remove(key, &self.space);
     }
 }
 
 /// Adds one counter as it is, or the fact that it is gone.
 fn write(table: &mut Table, key: CounterKey, blocks: &mut Blocks) {
-    match table.get_mut(key.table_hash(), |(other, _)| *other == key) {
-        Some((_, cell)) => {
-            let cell = cell.get_mut();
+    match table.get_mut(key) {
+        Some(cell) => {
             if cell.kept() == Kept::Changed {
                 cell.set_kept(Kept::Written);
             }

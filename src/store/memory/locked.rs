@@ -1,7 +1,5 @@
 //! The counters of one decision, their shards all locked.
 
-use dashmap::SharedValue;
-
 use crate::algorithm::concurrency::Slot;
 use crate::algorithm::{self, Fit, Reading, State, mend};
 use crate::key::CounterKey;
@@ -11,11 +9,11 @@ use crate::store::{HeldUntil, Hit, Outcome, Room};
 use crate::time::Timestamp;
 
 use super::cell::Seen;
-use super::{Cell, Counters, Guards, Keeper, Kept, hash_of};
+use super::{Cell, Guards, Keeper, Kept, Space, shard_of};
 
 /// The shards of one decision.
 pub(super) struct Locked<'a> {
-    pub(super) counters: &'a Counters,
+    pub(super) space: &'a Space,
     pub(super) keeper: Option<&'a Keeper>,
     pub(super) guards: Guards<'a>,
     /// The last thing that must be on disk before this decision is answered.
@@ -125,33 +123,30 @@ impl Locked<'_> {
     }
 
     fn change(&mut self, hit: &Hit<'_>, now: Timestamp, step: impl FnOnce(&mut State)) {
-        let (keeper, position) = (self.keeper, self.position(hit.key));
-        let (shard, table) = &mut self.guards[position];
-        let hash = hit.key.table_hash();
-        let cell = match table.get_mut(hash, |(key, _)| *key == hit.key) {
-            Some((_, cell)) => {
-                let cell = cell.get_mut();
-                if cell.expires_at() <= now {
-                    *cell = Cell::new(algorithm::fresh(hit.terms.limit), now, cell.kept());
-                }
-                cell
-            }
-            None => {
-                let cell = Cell::new(algorithm::fresh(hit.terms.limit), now, Kept::Not);
-                let entry = (hit.key, SharedValue::new(cell));
-                table.insert_entry(hash, entry, hash_of).1.get_mut()
-            }
-        };
+        let (keeper, space, position) = (self.keeper, self.space, self.position(hit.key));
+        let (number, shard) = &mut self.guards[position];
+        let shard = &mut **shard;
+        let mut cell = shard.table.get_mut(hit.key);
+        if cell.as_ref().is_none_or(|cell| cell.expires_at() <= now) {
+            let kept = cell.map_or(Kept::Not, |cell| cell.kept());
+            let fresh = Cell::new(algorithm::fresh(hit.terms.limit), now, kept);
+            shard.put(*number, hit.key, fresh, now, space);
+            cell = shard.table.get_mut(hit.key);
+        }
+        let cell = cell.expect("it is there, or was put there");
         let mut kept = cell.kept();
         if let Some(keeper) = keeper {
-            let ticket = keeper.keep(hit.terms.limit, *shard, hit.key, &mut kept);
+            let ticket = keeper.keep(hit.terms.limit, hit.key, &mut kept, &mut shard.changed);
             self.ticket = self.ticket.max(ticket);
         }
+        let bytes = cell.heap_bytes();
         let step = |state: &mut State| {
             step(state);
-            algorithm::expires_at(&hit.terms, state, now)
+            (algorithm::expires_at(&hit.terms, state, now), ())
         };
         cell.change(step, kept);
+        space.resize(bytes, cell.heap_bytes());
+        shard.expires_from = shard.expires_from.min(cell.expires_at());
     }
 
     /// How a counter stands after the decision, with so many hits shown that were not taken.
@@ -185,15 +180,14 @@ impl Locked<'_> {
 
     /// What a counter holds, unless that has expired: an expired counter is as good as swept.
     fn get(&self, key: CounterKey, now: Timestamp) -> Option<Seen<'_>> {
-        let (_, table) = &self.guards[self.position(key)];
-        let (_, cell) = table.get(key.table_hash(), |(other, _)| *other == key)?;
-        let cell = cell.get();
+        let (_, shard) = &self.guards[self.position(key)];
+        let cell = shard.table.get(key)?;
         (now < cell.expires_at()).then(|| cell.state())
     }
 
     /// Where the guard of this key's shard stands; `lock` took one for every key of the decision.
     pub(super) fn position(&self, key: CounterKey) -> usize {
-        let shard = self.counters.determine_shard(key.table_hash() as usize);
+        let shard = shard_of(key);
         self.guards.partition_point(|(number, _)| *number < shard)
     }
 }

@@ -3,15 +3,14 @@
 //! Each change is made under the lock of its shard, so no decision sees half of it, and is handed
 //! to the journal before the lock is let go.
 
-use dashmap::SharedValue;
-
 use crate::algorithm::{self, Reading, State, mend};
 use crate::key::CounterKey;
 use crate::limit::Terms;
 use crate::store::journal::Ticket;
 use crate::time::Timestamp;
 
-use super::{Cell, Kept, Memory, Table};
+use super::table::Table;
+use super::{Cell, Kept, Memory, shard_of};
 
 /// The most that people may say is used: what 63 bits hold, so that every number in an answer fits
 /// into the signed ones of the wire.
@@ -51,8 +50,7 @@ pub enum Impossible {
 impl Memory {
     /// How one counter stands; one that was never charged holds nothing.
     pub fn reading(&self, key: CounterKey, terms: &Terms<'_>, now: Timestamp) -> Reading {
-        let table = self.counters.shards()[self.shard_of(key)].read();
-        reading(&table, key, terms, now)
+        reading(&self.shard(key).table, key, terms, now)
     }
 
     /// Changes one counter.
@@ -63,11 +61,10 @@ impl Memory {
         change: Change,
         now: Timestamp,
     ) -> Result<Mended, Impossible> {
-        let mut table = self.counters.shards()[self.shard_of(key)].write();
-        let before = reading(&table, key, terms, now);
+        let mut shard = self.shard(key);
+        let before = reading(&shard.table, key, terms, now);
         possible(change, before.used)?;
-        let (_, removed) = table.remove_entry(key.table_hash(), |(other, _)| *other == key).unzip();
-        let found = removed.map(SharedValue::into_inner);
+        let found = shard.remove(key, &self.space);
         let mut kept = found.as_ref().map_or(Kept::Not, Cell::kept);
         let was_there = found.is_some();
         let live = found.filter(|cell| now < cell.expires_at()).map(Cell::into_state);
@@ -78,9 +75,10 @@ impl Memory {
         let ticket = keeper.and_then(|keeper| keeper.mended(terms.limit, key, &mut kept));
         if let Some(state) = state {
             let expires_at = algorithm::expires_at(terms, &state, now);
-            Memory::insert(&mut table, key, Cell::new(state, expires_at, kept));
+            let cell = Cell::new(state, expires_at, kept);
+            shard.put(shard_of(key), key, cell, now, &self.space);
         }
-        let after = reading(&table, key, terms, now);
+        let after = reading(&shard.table, key, terms, now);
         Ok(Mended { before, after, ticket })
     }
 }
@@ -113,9 +111,7 @@ fn changed(
 }
 
 fn reading(table: &Table, key: CounterKey, terms: &Terms<'_>, now: Timestamp) -> Reading {
-    let found = table.get(key.table_hash(), |(other, _)| *other == key);
-    let live = found.map(|(_, cell)| cell.get()).filter(|cell| now < cell.expires_at());
-    match live {
+    match table.get(key).filter(|cell| now < cell.expires_at()) {
         Some(cell) => algorithm::read(terms, &cell.state(), now, 0),
         None => algorithm::read(terms, &algorithm::fresh(terms.limit), now, 0),
     }

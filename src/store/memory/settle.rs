@@ -7,7 +7,7 @@ use crate::limit::Terms;
 use crate::store::journal::Ticket;
 use crate::time::Timestamp;
 
-use super::{Cell, Kept, Memory};
+use super::{Cell, Kept, Memory, shard_of};
 
 /// What is to become of one counter.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +37,8 @@ pub struct Moved {
 impl Memory {
     /// Makes one move.
     pub fn settle(&self, Move { key, terms, step }: Move<'_>, now: Timestamp) -> Moved {
-        let number = self.shard_of(key);
-        let mut table = self.counters.shards()[number].write();
-        let removed = table.remove_entry(key.table_hash(), |(other, _)| *other == key);
-        let cell = removed.map(|(_, cell)| cell.into_inner());
+        let mut shard = self.shard(key);
+        let cell = shard.remove(key, &self.space);
         let mut kept = cell.as_ref().map_or(Kept::Not, Cell::kept);
         let live = cell.filter(|cell| now < cell.expires_at()).map(Cell::into_state);
         let was_live = live.is_some();
@@ -56,10 +54,11 @@ impl Memory {
         let mut ticket = None;
         if was_live || put_back == 0 && matches!(step, Step::Charge(_)) {
             if let Some(keeper) = &self.keeper {
-                ticket = keeper.keep(terms.limit, number, key, &mut kept);
+                ticket = keeper.keep(terms.limit, key, &mut kept, &mut shard.changed);
             }
             let expires_at = algorithm::expires_at(&terms, &state, now);
-            Memory::insert(&mut table, key, Cell::new(state, expires_at, kept));
+            let cell = Cell::new(state, expires_at, kept);
+            shard.put(shard_of(key), key, cell, now, &self.space);
         }
         Moved { after, put_back, ticket }
     }
