@@ -1,10 +1,11 @@
 //! One decision in process beside an update of a plain hash table: what a call costs over the least
 //! that any counter must cost.
 //!
-//! `cargo bench --bench in_process [KEYS...]`. Two ways are measured: from a query to a verdict, and
-//! from a message as Envoy sends it to the bytes of the answer, statuses and all. Each figure is the
-//! least of several alternating rounds over uniformly drawn keys, as a ratio to the update in the
-//! same run, because times of different runs do not compare.
+//! `cargo bench --bench in_process [KEYS...]`. Two ways are measured: from a query to a verdict,
+//! and from a message as Envoy sends it to the bytes of the answer, statuses and all. Each figure
+//! is the least of several alternating rounds, of which each counts as its median batch: keys are
+//! drawn uniformly, and figures are ratios to the update in the same run, because times of
+//! different runs do not compare.
 
 use std::hint::black_box;
 use std::thread;

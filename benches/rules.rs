@@ -1,8 +1,8 @@
 //! What many rules cost: a call among ten and among ten thousand of them, and reading so many.
 //!
-//! `cargo bench --bench rules`. Each call matches one rule, and calls are spread over all. The number
-//! of counters is the same throughout, so that only matching differs. Each figure is the least of
-//! several alternating rounds, as a ratio of ten thousand rules to ten in the same run.
+//! `cargo bench --bench rules`. Each call matches one rule, and calls are spread over all. The
+//! number of counters is the same throughout, so that only matching differs. Each figure is the
+//! least of several alternating rounds, as a ratio of ten thousand rules to ten in the same run.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -73,8 +73,8 @@ impl Index {
         building.finish()
     }
 
-    /// Puts into `found` the rules that may apply to a descriptor. Of a repeated entry only the last
-    /// is looked for, because only the last counts.
+    /// Puts into `found` the rules that may apply to a descriptor. Of a repeated entry only the
+    /// last is looked for, because only the last counts.
     #[inline]
     pub fn find(&self, entries: &Entries<'_>, found: &mut Candidates) {
         found.clear();
