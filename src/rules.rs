@@ -12,6 +12,7 @@ mod condition;
 mod counted;
 mod exact;
 mod force;
+mod identity;
 mod index;
 mod named;
 mod network_set;
@@ -31,6 +32,7 @@ pub use self::ban::Ban;
 pub use self::condition::{Condition, Test, ValueList, Values};
 pub use self::counted::{Counted, CountedValue};
 pub use self::force::{Force, Mode, SHARE_WHOLE, Stance};
+pub use self::identity::{crowd, limit_tag, override_prefix, rule_prefix};
 pub use self::index::Candidates;
 pub use self::network_set::NetworkSet;
 pub use self::pattern::{Pattern, Wildcard};
@@ -235,30 +237,6 @@ impl RuleSet {
         }
         names
     }
-}
-
-/// A limit's counters are set apart by its name and by how it measures, so that a limit whose
-/// window changes starts anew and a state never meets a limit of another kind.
-pub fn limit_tag(key: &HashKey, name: &str, algorithm: &Algorithm) -> LimitTag {
-    key.tag(&[name, &algorithm.to_string()])
-}
-
-/// The start of the identities of a domain's counters that are not a rule's own: those of budgets
-/// that calls bring along, and of the rules of a tree.
-pub fn override_prefix(key: &HashKey, domain: &str) -> Prefix {
-    key.prefix(&["override", domain])
-}
-
-/// The start of the identities of one rule's counters, up to the first value that it counts by: the
-/// name of that one's entry is the same for all calls.
-pub fn rule_prefix(key: &HashKey, domain: &str, counter: &str, count_by: &[Counted]) -> Prefix {
-    let first = count_by.first().map(|counted| &*counted.entry);
-    key.prefix(&["rule", domain, counter].into_iter().chain(first).collect::<Vec<_>>())
-}
-
-/// Whom the counters of this name belong to for which there is no room.
-pub fn crowd(key: &HashKey, domain: &str, counter: &str) -> Identity {
-    key.prefix(&["crowd", domain, counter]).identity()
 }
 
 impl Domain {
