@@ -140,11 +140,13 @@ where
 
     /// Moves what can be moved, and says whether there may be more.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut moved = self.may_read() && self.poll_read(cx)?.is_ready();
+        let may_read = self.may_read();
+        let mut moved = may_read && self.poll_read(cx)?.is_ready();
         moved |= self.waiting.exchange(cx, &mut self.session, &mut self.outbox);
         moved |= self.exchange_with_library(cx);
         self.write(cx)?;
-        Ok(moved)
+        // What may be read only now has to be asked for, or nothing would wake this task for it.
+        Ok(moved || !may_read && self.may_read())
     }
 
     fn is_over(&self) -> bool {

@@ -39,7 +39,10 @@ impl Silence {
         self.has_spoken = true;
     }
 
+    /// What is due now. The caller's task is woken when this is to be asked again.
     pub fn due(&mut self, cx: &mut Context<'_>) -> Due {
+        let mut is_due = Due::Nothing;
+        // Asked again after each reset, because only that has the task woken.
         while self.timer.as_mut().poll(cx).is_ready() {
             let (due, wait) = match (self.has_spoken, self.is_asked) {
                 (true, _) => (Due::Nothing, KEEPALIVE_INTERVAL),
@@ -49,11 +52,9 @@ impl Silence {
             (self.has_spoken, self.is_asked) = (false, due == Due::Ask);
             let next = self.timer.deadline() + wait;
             self.timer.as_mut().reset(next);
-            if due != Due::Nothing {
-                return due;
-            }
+            is_due = due;
         }
-        Due::Nothing
+        is_due
     }
 }
 
@@ -76,6 +77,19 @@ mod tests {
         assert_eq!(due_after(&mut silence, KEEPALIVE_INTERVAL / 2).await, Due::Ask);
         assert_eq!(due_after(&mut silence, KEEPALIVE_TIMEOUT / 2).await, Due::Nothing);
         assert_eq!(due_after(&mut silence, KEEPALIVE_TIMEOUT / 2).await, Due::Leave);
+    }
+
+    /// The timer once was not looked at after it had been set anew, so nothing woke the task of a
+    /// peer that had been asked and was gone.
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_answer_is_left_without_anything_else_happening() {
+        let mut silence = Silence::new();
+        let left = poll_fn(|cx| match silence.due(cx) {
+            Due::Leave => Poll::Ready(()),
+            Due::Ask | Due::Nothing => Poll::Pending,
+        });
+        let patience = 2 * (KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT);
+        tokio::time::timeout(patience, left).await.expect("it is left in time");
     }
 
     #[tokio::test(start_paused = true)]
