@@ -51,7 +51,7 @@ pub struct Exchange<I, M, S> {
     /// The beginning of a frame whose rest has not come.
     unread: BytesMut,
     services: S,
-    library: Option<Library>,
+    backend: Option<Library>,
     waiting: Waiting,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Silence,
@@ -88,7 +88,7 @@ where
             outbox,
             unread: BytesMut::new(),
             services,
-            library: None,
+            backend: None,
             waiting: Waiting::default(),
             stop: Box::pin(async move { super::stopped(&mut stop).await }),
             silence: Silence::new(),
@@ -155,7 +155,7 @@ where
     }
 
     fn may_read(&self) -> bool {
-        let unwritten = self.outbox.peer.len().max(self.outbox.library.len());
+        let unwritten = self.outbox.peer.len().max(self.outbox.relayed.len());
         unwritten < UNWRITTEN_BYTES_MAX
     }
 
@@ -199,17 +199,17 @@ where
     }
 
     fn exchange_with_library(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.library.is_none() {
-            if self.outbox.library.is_empty() {
+        if self.backend.is_none() {
+            if self.outbox.relayed.is_empty() {
                 return false;
             }
-            self.library = Some(Library::start(self.services.clone()));
+            self.backend = Some(Library::start(self.services.clone()));
         }
-        let Some(library) = &mut self.library else { return false };
+        let Some(library) = &mut self.backend else { return false };
         let moved = library.exchange(cx, &mut self.session, &mut self.outbox);
         moved.unwrap_or_else(|_| {
-            self.library = None;
-            if let Err(reason) = self.session.library_ended(&mut self.outbox) {
+            self.backend = None;
+            if let Err(reason) = self.session.relay_ended(&mut self.outbox) {
                 self.leave(reason);
             }
             true

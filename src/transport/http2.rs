@@ -79,7 +79,7 @@ pub struct Outbox {
     /// Bytes for the peer.
     pub peer: BytesMut,
     /// Bytes for the HTTP library.
-    pub library: BytesMut,
+    pub relayed: BytesMut,
     /// Answers to wait for, by stream.
     pub later: Vec<(u32, Later)>,
     /// Streams whose answers nobody waits for any more.

@@ -140,10 +140,10 @@ impl Library {
             self.unread.advance(done);
             moved |= self.unread.len() < was_unread;
         }
-        while !outbox.library.is_empty()
-            && let Poll::Ready(written) = Pin::new(&mut self.pipe).poll_write(cx, &outbox.library)
+        while !outbox.relayed.is_empty()
+            && let Poll::Ready(written) = Pin::new(&mut self.pipe).poll_write(cx, &outbox.relayed)
         {
-            outbox.library.advance(written.map_err(|_| LibraryEnded)?);
+            outbox.relayed.advance(written.map_err(|_| LibraryEnded)?);
             moved = true;
         }
         Ok(moved)

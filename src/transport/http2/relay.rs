@@ -62,7 +62,7 @@ impl<M: Method> Session<M> {
         let there = self.relay.next;
         self.relay.next += 2;
         self.relay.here.insert(there, stream);
-        push_block(&mut out.library, there, call.fields(), ends);
+        push_block(&mut out.relayed, there, call.fields(), ends);
         let way = Way::Relayed(Relayed { there, ended_by_peer: ends, ended_by_library: false });
         self.streams.insert(stream, Stream { way, window: self.new_window() });
     }
@@ -84,7 +84,7 @@ impl<M: Method> Session<M> {
         if widened > 0
             && let Some(Stream { way: Way::Relayed(relayed), .. }) = self.streams.get(&stream)
         {
-            frame::push_window_update(&mut out.library, relayed.there, widened as u32);
+            frame::push_window_update(&mut out.relayed, relayed.there, widened as u32);
         }
         if ends || !body.is_empty() {
             self.relay_data(stream, &body, ends, out);
@@ -99,11 +99,11 @@ impl<M: Method> Session<M> {
         self.relay.outstanding += body.len();
         let mut parts = body.chunks(PAYLOAD_BYTES_MAX).peekable();
         if parts.peek().is_none() {
-            frame::push(&mut out.library, kind::DATA, end_flag(ends), there, &[]);
+            frame::push(&mut out.relayed, kind::DATA, end_flag(ends), there, &[]);
         }
         while let Some(part) = parts.next() {
             let flags = end_flag(ends && parts.peek().is_none());
-            frame::push(&mut out.library, kind::DATA, flags, there, part);
+            frame::push(&mut out.relayed, kind::DATA, flags, there, part);
         }
         self.drop_if_ended(stream);
     }
@@ -111,20 +111,20 @@ impl<M: Method> Session<M> {
     pub(super) fn relay_trailers(&mut self, stream: u32, call: &Call, out: &mut Outbox) {
         let Some(relayed) = self.relayed(stream) else { return };
         relayed.ended_by_peer = true;
-        push_block(&mut out.library, relayed.there, call.fields(), true);
+        push_block(&mut out.relayed, relayed.there, call.fields(), true);
         self.drop_if_ended(stream);
     }
 
     /// Tells the library that a stream, which is forgotten here, is reset.
     pub(super) fn relay_reset(&mut self, relayed: Relayed, code: &[u8], out: &mut Outbox) {
         self.relay.here.remove(&relayed.there);
-        frame::push(&mut out.library, kind::RST_STREAM, 0, relayed.there, code);
+        frame::push(&mut out.relayed, kind::RST_STREAM, 0, relayed.there, code);
     }
 
     /// Tells the library what may be sent on each stream.
     pub(super) fn relay_window(&self, bytes: u32, out: &mut Outbox) {
         if self.relay.is_open {
-            frame::push_settings(&mut out.library, &[(setting::INITIAL_WINDOW_SIZE, bytes)]);
+            frame::push_settings(&mut out.relayed, &[(setting::INITIAL_WINDOW_SIZE, bytes)]);
         }
     }
 
@@ -133,7 +133,7 @@ impl<M: Method> Session<M> {
     ///
     /// # Errors
     ///
-    /// If it has ended the connection, which [`library_ended`](Session::library_ended) is for.
+    /// If it has ended the connection, which [`relay_ended`](Session::relay_ended) is for.
     pub fn relay(&mut self, bytes: &[u8], out: &mut Outbox) -> Result<usize, LibraryEnded> {
         let mut rest = bytes;
         loop {
@@ -155,7 +155,7 @@ impl<M: Method> Session<M> {
                 kind::RST_STREAM => self.relay_reset_back(head.stream, payload, out),
                 kind::WINDOW_UPDATE => self.relay_room(head.stream, payload, out),
                 kind::PING if !head.has(flag::ACK) => {
-                    frame::push(&mut out.library, kind::PING, flag::ACK, 0, payload);
+                    frame::push(&mut out.relayed, kind::PING, flag::ACK, 0, payload);
                 }
                 kind::GOAWAY => return Err(LibraryEnded),
                 _ => {}
@@ -169,12 +169,12 @@ impl<M: Method> Session<M> {
     /// # Errors
     ///
     /// If that has happened too often: the peer is to be told and left.
-    pub fn library_ended(&mut self, out: &mut Outbox) -> Result<(), Reason> {
+    pub fn relay_ended(&mut self, out: &mut Outbox) -> Result<(), Reason> {
         let ends = self.relay.ends + 1;
         self.give_back(self.relay.outstanding, &mut out.peer);
         let Relay { here, .. } =
             std::mem::replace(&mut self.relay, Relay { ends, ..Relay::default() });
-        out.library.clear();
+        out.relayed.clear();
         let mut streams: Vec<u32> = here.into_values().collect();
         streams.sort_unstable();
         for stream in streams {
@@ -187,16 +187,16 @@ impl<M: Method> Session<M> {
     /// The first words to a new connection of the library.
     fn open_library(&mut self, out: &mut Outbox) {
         self.relay.is_open = true;
-        out.library.extend_from_slice(PREFACE);
+        out.relayed.extend_from_slice(PREFACE);
         let settings = [
             (setting::HEADER_TABLE_SIZE, 0),
             (setting::ENABLE_PUSH, 0),
             (setting::INITIAL_WINDOW_SIZE, self.send_initial),
             (setting::MAX_HEADER_LIST_SIZE, HEADER_BYTES_MAX),
         ];
-        frame::push_settings(&mut out.library, &settings);
+        frame::push_settings(&mut out.relayed, &settings);
         // Its settings are ours, so they can be agreed to before they come.
-        frame::push(&mut out.library, kind::SETTINGS, flag::ACK, 0, &[]);
+        frame::push(&mut out.relayed, kind::SETTINGS, flag::ACK, 0, &[]);
     }
 
     fn relayed(&mut self, stream: u32) -> Option<&mut Relayed> {
@@ -245,7 +245,7 @@ impl<M: Method> Session<M> {
         }
         self.relay.sent = 0;
         if !payload.is_empty() {
-            frame::push_window_update(&mut out.library, 0, payload.len() as u32);
+            frame::push_window_update(&mut out.relayed, 0, payload.len() as u32);
         }
         true
     }

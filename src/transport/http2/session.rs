@@ -328,7 +328,7 @@ impl<M: Method> Session<M> {
         let changed = match (increment, &stream.way) {
             (0, _) => Err(Reason::Protocol),
             (_, Way::Relayed(relayed)) => {
-                frame::push_window_update(&mut out.library, relayed.there, increment);
+                frame::push_window_update(&mut out.relayed, relayed.there, increment);
                 Ok(())
             }
             _ => stream.window.change(increment.into()),

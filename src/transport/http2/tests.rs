@@ -61,12 +61,12 @@ impl Peer {
     }
 
     /// What has been said to the library.
-    fn library(&mut self) -> Vec<Sent> {
-        let said = std::mem::take(&mut self.out.library);
+    fn relayed(&mut self) -> Vec<Sent> {
+        let said = std::mem::take(&mut self.out.relayed);
         frames(said.strip_prefix(PREFACE).unwrap_or(&said))
     }
 
-    fn library_says(&mut self, bytes: &[u8]) -> (usize, Vec<Sent>) {
+    fn relay_says(&mut self, bytes: &[u8]) -> (usize, Vec<Sent>) {
         let done = self.session.relay(bytes, &mut self.out).expect("the library goes on");
         (done, self.hears())
     }
@@ -430,19 +430,19 @@ proptest! {
         }
         prop_assert_eq!(parts, whole);
         prop_assert_eq!(&cut_up.out.peer, &at_once.out.peer);
-        prop_assert_eq!(&cut_up.out.library, &at_once.out.library);
+        prop_assert_eq!(&cut_up.out.relayed, &at_once.out.relayed);
     }
 
     /// Nothing that either side says makes a session panic, or forget that it is empty.
     #[test]
     fn whatever_is_said_does_no_harm(
-        peer_says in prop::collection::vec(some_frames(), 0..4), library_says in some_frames(),
+        peer_says in prop::collection::vec(some_frames(), 0..4), relay_says in some_frames(),
     ) {
         let mut peer = Peer::new();
         for bytes in &peer_says {
             let goes_on = peer.session.receive(bytes, &mut peer.out).is_ok();
-            let relayed = peer.session.relay(&library_says, &mut peer.out).is_ok();
-            if !goes_on || !relayed && peer.session.library_ended(&mut peer.out).is_err() {
+            let relayed = peer.session.relay(&relay_says, &mut peer.out).is_ok();
+            if !goes_on || !relayed && peer.session.relay_ended(&mut peer.out).is_err() {
                 break;
             }
         }
